@@ -1,0 +1,82 @@
+"""`bench plan`: what a run would do, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.plan.plan import Plan
+
+
+def plan(
+    benchmark: options.BenchmarkFile = None,
+    task: options.Task = None,
+    models: options.Models = None,
+    datasets: options.Datasets = None,
+    methods: options.Methods = None,
+    ratios: options.Ratios = None,
+    ratio_of: options.RatioOf = None,
+    precisions: options.Precisions = None,
+    pipelines: options.Pipelines = None,
+    controls: options.Controls = None,
+    seeds: options.Seeds = None,
+    assignments: options.Assignments = None,
+    out: options.Out = None,
+    device: options.Device = "auto",
+    limit: options.Limit = None,
+    skip_existing: options.Skip = True,
+    retry: options.Retry = "none",
+    disable: options.Disable = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what `bench run` would do with the same flags, and why."""
+    from harness.cli.planning import plan_of
+
+    made, folder = plan_of(
+        benchmark,
+        {
+            "task": task,
+            "models": models,
+            "datasets": datasets,
+            "methods": methods,
+            "ratios": ratios,
+            "ratio_of": ratio_of,
+            "precisions": precisions,
+            "pipelines": pipelines,
+            "controls": controls,
+            "seeds": seeds,
+        },
+        assignments,
+        out=out,
+        device=device,
+        limit=limit,
+        disabled=options.names_of(disable),
+    )
+    show_plan(made, folder, retry=retry, skip_existing=skip_existing, as_json=as_json)
+
+
+def show_plan(plan: Plan, folder: Path, *, retry: str, skip_existing: bool, as_json: bool) -> None:
+    """Prints a plan as a table or as JSON."""
+    from harness.cli.retry import retry_rule
+    from harness.execution.preview import preview
+    from harness.store.layout import Layout
+
+    shown = preview(plan, Layout(folder), retry=retry_rule(retry), skip_existing=skip_existing)
+    if as_json:
+        import json
+
+        import typer
+
+        typer.echo(json.dumps({"results": str(folder), **shown.as_json()}, indent=2))
+        return
+    from rich.console import Console
+
+    from harness.cli.preview_table import preview_table
+
+    console = Console()
+    console.print(preview_table(shown))
+    console.print(f"{shown.sentence()}  Results: {folder}", markup=False, highlight=False, soft_wrap=True)

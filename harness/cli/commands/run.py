@@ -1,0 +1,124 @@
+"""`bench run`: carry out a benchmark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli import options
+from harness.cli.exits import INTERRUPTED, SOME_CELL_FAILED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from harness.execution.run import RunOutcome
+
+
+def run(
+    benchmark: options.BenchmarkFile = None,
+    task: options.Task = None,
+    models: options.Models = None,
+    datasets: options.Datasets = None,
+    methods: options.Methods = None,
+    ratios: options.Ratios = None,
+    ratio_of: options.RatioOf = None,
+    precisions: options.Precisions = None,
+    pipelines: options.Pipelines = None,
+    controls: options.Controls = None,
+    seeds: options.Seeds = None,
+    assignments: options.Assignments = None,
+    out: options.Out = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Stages to run at once.")] = 1,
+    device: options.Device = "auto",
+    limit: options.Limit = None,
+    skip_existing: options.Skip = True,
+    retry: options.Retry = "none",
+    disable: options.Disable = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, like `bench plan`.")] = False,
+) -> None:
+    """Run a benchmark: train, compress, recover, evaluate, measure, report.
+
+    What is complete in the results folder is kept, so the same command continues an interrupted run.
+    Without models and data sets, the embedded demo ones are used.
+    """
+    from harness.cli.planning import plan_of
+
+    plan, folder = plan_of(
+        benchmark,
+        {
+            "task": task,
+            "models": models,
+            "datasets": datasets,
+            "methods": methods,
+            "ratios": ratios,
+            "ratio_of": ratio_of,
+            "precisions": precisions,
+            "pipelines": pipelines,
+            "controls": controls,
+            "seeds": seeds,
+        },
+        assignments,
+        out=out,
+        device=device,
+        limit=limit,
+        disabled=options.names_of(disable),
+    )
+    if dry_run:
+        from harness.cli.commands.plan import show_plan
+
+        show_plan(plan, folder, retry=retry, skip_existing=skip_existing, as_json=False)
+        return
+    from rich.console import Console
+
+    from harness.cli.retry import retry_rule
+    from harness.execution.run import RunSettings, carry_out
+    from harness.store.layout import Layout
+
+    settings = RunSettings(
+        workers=workers,
+        device=device,
+        disabled=options.names_of(disable),
+        skip_existing=skip_existing,
+        retry=retry_rule(retry),
+    )
+    console = Console()
+    outcome = carry_out(plan, Layout(folder), settings, console)
+    _conclude(outcome, folder, console)
+
+
+def _conclude(outcome: RunOutcome, folder: Path, console: Console) -> None:
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    if outcome.interrupted:
+        complete = sum(record.status == "complete" for record in outcome.records)
+        say(f"\nInterrupted: {complete} of {len(outcome.records)} cells are complete.", "yellow")
+        say("The same command goes on where this one stopped.")
+        raise typer.Exit(INTERRUPTED)
+    if not outcome.executed:
+        say(f"Nothing to do: all stages of the {len(outcome.records)} cells are settled in {folder}.")
+    _show_report(folder, console)
+    say(f"\nResults: {folder}   (bench report {folder})")
+    if outcome.failed:
+        say(f"{len(outcome.failed)} of {len(outcome.records)} cells failed:", "red")
+        for record in outcome.failed:
+            failure = record.failure
+            reason = f"{failure.kind}: {failure.message}" if failure else "unknown"
+            say(f"  {record.pipeline} ({record.failed_stage}): {reason}")
+        say("Run again with --retry all (or --retry KIND) to try them once more.")
+        raise typer.Exit(SOME_CELL_FAILED)
+
+
+def _show_report(folder: Path, console: Console) -> None:
+    from harness.report.choice import default_columns
+    from harness.report.collection import collect_runs
+    from harness.report.columns import choose_columns
+    from harness.report.rows import make_rows
+    from harness.report.terminal import print_report
+
+    rows = make_rows(collect_runs(folder))
+    console.print()
+    print_report(console, rows, choose_columns(default_columns(rows)), folder.name)

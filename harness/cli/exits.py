@@ -1,0 +1,6 @@
+"""Exit codes."""
+
+ALL_GOOD = 0
+SOME_CELL_FAILED = 1
+USER_MISTAKE = 2
+INTERRUPTED = 130

@@ -1,0 +1,76 @@
+"""Flags that `bench run` and `bench plan` share, and the benchmark that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.spec.benchmark import Benchmark
+
+_GRID = "Grid"
+_RUNNING = "Running"
+
+BenchmarkFile = Annotated[
+    Path | None, typer.Argument(metavar="[BENCHMARK.yaml]", help="Benchmark file; flags override it.", show_default=False)
+]
+Task = Annotated[str | None, typer.Option("--task", help="Task; default: that of the models, or the demo's.")]
+Models = Annotated[str | None, typer.Option("--models", help="Models, e.g. residual_fcn,unet or mmseg::<zoo config>.")]
+Datasets = Annotated[str | None, typer.Option("--datasets", help="Data sets, e.g. digits.")]
+Methods = Annotated[str | None, typer.Option("--methods", help="Methods, e.g. fpgm,l1(allocation=global).")]
+Ratios = Annotated[str | None, typer.Option("--ratios", help="Fractions to remove, e.g. 0.2,0.5.")]
+RatioOf = Annotated[str | None, typer.Option("--ratio-of", help="Of what: channels, params or macs.")]
+Precisions = Annotated[str | None, typer.Option("--precisions", help="Settings of quantization methods, e.g. int8.")]
+Pipelines = Annotated[str | None, typer.Option("--pipelines", help="Whole pipelines, e.g. fpgm@0.5+none.")]
+Controls = Annotated[str | None, typer.Option("--controls", help="Methods that the others must beat, e.g. random.")]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, e.g. 0,1,2; every cell runs with each.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the benchmark file, e.g. recovery.iterations=50."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False)
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N cells.")]
+Skip = Annotated[
+    bool, typer.Option("--skip-existing/--no-skip-existing", help="Keep complete stages, or run everything again.")
+]
+Retry = Annotated[
+    str, typer.Option("--retry", help="Failed stages to try again: none, all, or kinds such as oom,worker_lost.")
+]
+Disable = Annotated[
+    str | None, typer.Option("--disable", help="Plugins to switch off: a name, a distribution, or group:name.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+DEFAULT_NAME = "demo"
+
+
+def make_benchmark(file: Path | None, flags: dict[str, Any], assignments: list[str] | None) -> Benchmark:
+    """Returns the benchmark of a file and the flags over it.
+
+    Args:
+        file: The benchmark file, if one is named.
+        flags: Values by benchmark key; `None` for a flag that was not given.
+        assignments: `--set` texts.
+    """
+    from harness.spec.benchmark import Benchmark
+    from harness.spec.benchmark_file import load_benchmark, override
+
+    stated = load_benchmark(file) if file is not None else Benchmark(name=DEFAULT_NAME)
+    return override(stated, flags, assignments or [])
+
+
+def results_folder(benchmark: Benchmark, out: Path | None) -> Path:
+    """Returns the results folder: the named one, or the benchmark's own, never one with a time stamp."""
+    from harness.store.slug import slug
+
+    return out if out is not None else Path("results") / slug(benchmark.name or DEFAULT_NAME)
+
+
+def names_of(text: str | None) -> tuple[str, ...]:
+    """Returns the names in a flag's comma list."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

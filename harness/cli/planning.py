@@ -1,0 +1,26 @@
+"""From flags to a plan and its results folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.cli.options import make_benchmark, results_folder
+from harness.plan.plan import Plan, make_plan
+from harness.registry import discover
+
+
+def plan_of(
+    file: Path | None,
+    flags: dict[str, Any],
+    assignments: list[str] | None,
+    *,
+    out: Path | None,
+    device: str,
+    limit: int | None,
+    disabled: tuple[str, ...],
+) -> tuple[Plan, Path]:
+    """Returns the plan that file and flags ask for, and where its results go."""
+    benchmark = make_benchmark(file, flags, assignments)
+    plan = make_plan(benchmark, discover(disabled=disabled), device=device, limit=limit)
+    return plan, results_folder(benchmark, out)

@@ -1,0 +1,32 @@
+"""`--retry`: which failed stages are tried again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from harness.cli.options import names_of
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.execution.states import RetryRule
+
+
+def retry_rule(text: str) -> RetryRule:
+    """Returns the rule behind `none`, `all`, or a list of failure kinds.
+
+    Raises:
+        UserError: A kind does not exist.
+    """
+    from harness.spec.suggestion import did_you_mean
+    from harness.store.failure import FailureKind
+
+    kinds = set(get_args(FailureKind))
+    asked = set(names_of(text))
+    if asked == {"none"} or not asked:
+        return lambda failure: False
+    if asked == {"all"}:
+        return lambda failure: True
+    for kind in sorted(asked - kinds):
+        message = f"--retry: {kind!r} is not a kind of failure"
+        raise UserError(message, did_you_mean(kind, [*kinds, "all", "none"], "kinds"))
+    return lambda failure: failure.kind in asked

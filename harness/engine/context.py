@@ -1,0 +1,60 @@
+"""The engine's implementation of the context that methods see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+from mmengine.runner import Runner
+from torch import nn
+
+from harness.engine.seeding import derive_seed
+from harness.engine.workbench import Workbench
+from harness.registry import Batch, Context, LoaderRequest
+from harness.spec.budget import TrainingBudget
+
+
+class StageContext(Context):
+    """A method's door to data, task and machine, for one stage."""
+
+    def __init__(self, bench: Workbench) -> None:
+        parameters = bench.parameters
+        self._bench = bench
+        self._calibration = parameters["calibration"]
+        self.task = bench.task
+        self.meta = bench.meta
+        self.budget = TrainingBudget.model_validate(parameters.get("budget") or {})
+        self.seed = bench.seed
+        self.device = bench.device
+        self.protocol = parameters["protocol"]
+        self.ratio_of = parameters.get("ratio_of", "channels")
+        self.logger = bench.logger
+
+    def generator(self, purpose: str = "") -> torch.Generator:
+        """See `Context.generator`."""
+        return torch.Generator().manual_seed(derive_seed(self.seed, f"method:{purpose}"))
+
+    def calibration_batches(self, samples: int | None = None) -> Iterator[Batch]:
+        """See `Context.calibration_batches`."""
+        wanted = samples or int(self._calibration["samples"])
+        size = min(int(self._calibration["batch_size"]), wanted)
+        request = LoaderRequest(
+            split="train", batch_size=size, seed=derive_seed(self.seed, "calibration"), samples=wanted
+        )
+        loader = Runner.build_dataloader(self._bench.dataset.loader(request))
+        yield from islice(loader, -(-wanted // size))
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """See `Context.loss`."""
+        return self.task.loss(model, batch)
+
+    def example_images(self, batch_size: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:
+        """See `Context.example_images`."""
+        height, width = size or self.meta.input_size
+        noise = torch.randn((batch_size, 3, height, width), generator=self.generator("images"))
+        return noise.to(self.device)
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """See `Context.progress`."""
+        self._bench.progress(done, total, text)

@@ -1,0 +1,30 @@
+"""Stage `evaluate`: the task's metrics by the framework's own evaluator."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from harness.engine.stages.models import load_input
+from harness.engine.training import evaluate
+from harness.engine.workbench import Workbench
+from harness.registry import LoaderRequest
+
+
+def run_evaluate(bench: Workbench) -> dict[str, Any]:
+    """Evaluates the input model on the split that reports use; an undefined metric is null."""
+    asked = bench.parameters["evaluation"]
+    split = bench.meta.report_split
+    request = LoaderRequest(split=split, batch_size=asked["batch_size"], samples=asked["samples"])
+    raw = evaluate(
+        load_input(bench, "model").model,
+        loader=bench.dataset.loader(request),
+        evaluator=bench.task.evaluator(bench.meta),
+        scope=bench.scope,
+        name=bench.job.identity,
+        work=bench.job.work / "mmengine",
+        deterministic=bench.deterministic,
+        progress=bench.progress,
+    )
+    metrics = bench.task.metrics(raw, bench.meta)
+    return {"split": split, "metrics": {key: value if math.isfinite(value) else None for key, value in metrics.items()}}

@@ -1,0 +1,176 @@
+"""Training and evaluation on an unmodified `mmengine.Runner`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
+
+from harness.errors import NonFiniteLossError
+from harness.spec.budget import TrainingBudget
+
+Progress = Callable[[int, int, str], None]
+_REPORT_EVERY = 10
+_QUIET_HOOKS = {"checkpoint": None}
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training spent and where its loss ended.
+
+    Attributes:
+        iterations: Optimiser steps that were really taken.
+        final_loss: Mean of the last reported losses.
+    """
+
+    iterations: int
+    final_loss: float
+
+
+class ProgressHook(Hook):
+    """Reports the loss as it goes and stops a training whose loss is not finite."""
+
+    priority = "LOW"
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.losses: list[float] = []
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Looks at the loss of every tenth iteration, and of the last one."""
+        done = runner.iter + 1
+        if done % _REPORT_EVERY and done != runner.max_iters:
+            return
+        loss = float((outputs or {})["loss"])
+        if not math.isfinite(loss):
+            message = f"the loss is {loss} at iteration {done} of {runner.max_iters}"
+            raise NonFiniteLossError(message, "Lower the learning rate or switch AMP off, then run with --retry nan_loss.")
+        self.losses.append(loss)
+        self._progress(done, runner.max_iters, f"loss {loss:.3f}")
+
+
+def train(
+    model: nn.Module,
+    *,
+    loader: Mapping[str, Any],
+    budget: TrainingBudget,
+    seed: int,
+    scope: str,
+    name: str,
+    work: Path,
+    deterministic: bool,
+    progress: Progress,
+    hooks: Sequence[Any] = (),
+) -> TrainingOutcome:
+    """Trains `model` in place for the whole budget.
+
+    Args:
+        model: Its weights are set and its `init_weights()` does nothing any more.
+        loader: mmengine config of the training loader.
+        budget: How long and how.
+        seed: Of everything random in the training.
+        scope: mmengine's default scope.
+        name: Unique name of this training within the process.
+        work: mmengine's own working folder.
+        deterministic: Deterministic algorithms only.
+        progress: Called with (iteration, iterations, text).
+        hooks: mmengine hooks that a recovery adds.
+
+    Raises:
+        NonFiniteLossError: The loss became NaN or infinite.
+    """
+    reporter = ProgressHook(progress)
+    runner = Runner(
+        model=model,
+        work_dir=str(work),
+        train_dataloader=dict(loader),
+        train_cfg={"type": "IterBasedTrainLoop", "max_iters": budget.iterations, "val_interval": budget.iterations + 1},
+        optim_wrapper=_optim_wrapper(budget),
+        param_scheduler=_schedulers(budget),
+        default_hooks={**_QUIET_HOOKS, "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False}},
+        custom_hooks=[*hooks, reporter],
+        **_common(seed, scope, name, deterministic),
+    )
+    runner.train()
+    tail = reporter.losses[-5:]
+    return TrainingOutcome(iterations=int(runner.iter), final_loss=sum(tail) / len(tail))
+
+
+def evaluate(
+    model: nn.Module,
+    *,
+    loader: Mapping[str, Any],
+    evaluator: Mapping[str, Any],
+    scope: str,
+    name: str,
+    work: Path,
+    deterministic: bool,
+    progress: Progress,
+) -> dict[str, float]:
+    """Returns what the framework's own evaluator says of `model` on one pass over the loader."""
+    runner = Runner(
+        model=model,
+        work_dir=str(work),
+        test_dataloader=dict(loader),
+        test_cfg={"type": "TestLoop"},
+        test_evaluator=dict(evaluator),
+        default_hooks=_QUIET_HOOKS,
+        custom_hooks=[_TestProgressHook(progress)],
+        **_common(0, scope, name, deterministic),
+    )
+    return {key: float(value) for key, value in runner.test().items()}
+
+
+class _TestProgressHook(Hook):
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        self._progress(batch_idx + 1, len(runner.test_dataloader), "")
+
+
+def _common(seed: int, scope: str, name: str, deterministic: bool) -> dict[str, Any]:
+    return {
+        "randomness": {"seed": seed, "deterministic": deterministic},
+        "default_scope": scope,
+        "experiment_name": name,
+        "visualizer": {"type": "Visualizer", "name": name, "_scope_": "mmengine"},
+        "log_processor": {"by_epoch": False},
+        "log_level": "INFO",
+    }
+
+
+def _optim_wrapper(budget: TrainingBudget) -> dict[str, Any]:
+    wrapper = "AmpOptimWrapper" if budget.amp else "OptimWrapper"
+    return {"type": wrapper, "optimizer": dict(budget.optimizer)}
+
+
+def _schedulers(budget: TrainingBudget) -> list[dict[str, Any]]:
+    schedule, steps = budget.schedule, budget.iterations
+    common = {"by_epoch": False, "begin": 0, "end": steps}
+    if schedule.type == "onecycle":
+        peak = schedule.max_lr or budget.optimizer["lr"]
+        return [{"type": "OneCycleLR", "eta_max": peak, "total_steps": steps, **common}]
+    if schedule.type == "poly":
+        return [{"type": "PolyLR", "power": schedule.power, "eta_min": 0.0, **common}]
+    if schedule.type == "cosine":
+        return [{"type": "CosineAnnealingLR", "T_max": steps, "eta_min": 0.0, **common}]
+    return []

@@ -1,0 +1,135 @@
+"""What people see of a run: a live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from harness.execution.estimate import Estimator
+from harness.execution.messages import ProgressMessage
+from harness.execution.states import StageStates
+from harness.plan.stage import Stage
+
+
+class RunDisplay:
+    """Shows overall and per-stage progress; a context manager.
+
+    Args:
+        console: Where to.
+        states: Where the stages stand.
+        estimator: Judges how long the rest takes; learns from what finishes.
+        workers: Stages at once.
+    """
+
+    def __init__(self, console: Console, states: StageStates, estimator: Estimator, workers: int) -> None:
+        self._console = console
+        self._estimator = estimator
+        self._states = states
+        self._workers = workers
+        self._started: dict[Stage, float] = {}
+        self._total = states.count("waiting")
+        self._finished = 0
+        self._rows: dict[Stage, TaskID] = {}
+        self._progress = _progress(console) if console.is_terminal else None
+        if self._progress is not None:
+            self._overall = self._progress.add_task("[bold]all stages", total=self._total, text="")
+
+    def __enter__(self) -> RunDisplay:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            for row in self._rows.values():
+                self._progress.remove_task(row)
+            self._progress.stop()
+
+    def started(self, stage: Stage) -> None:
+        """A stage has been handed to a worker."""
+        self._started[stage] = time.monotonic()
+        if self._progress is not None:
+            self._rows[stage] = self._progress.add_task(f"  {escape(_name(stage))}", total=None, text="")
+        else:
+            self._line(f"start  {_name(stage)}")
+
+    def progressed(self, stage: Stage, message: ProgressMessage) -> None:
+        """A stage has told how far it is."""
+        if self._progress is not None:
+            self._progress.update(
+                self._rows[stage],
+                total=message.total,
+                completed=message.done,
+                text=f"{escape(message.text)}  {_left(self._started[stage], message)}",
+            )
+
+    def finished(self, stage: Stage, states: StageStates) -> None:
+        """A stage has become complete or failed."""
+        seconds = time.monotonic() - self._started.pop(stage, time.monotonic())
+        self._finished += 1
+        failed = states[stage] == "failed"
+        if not failed:
+            self._estimator.learn(stage, seconds)
+        line = f"{'FAILED' if failed else 'done  '} {_name(stage)}  {seconds:.1f} s"
+        if failed and (failure := states.failures.get(stage)) is not None:
+            line += f"\n       {failure.kind}: {failure.message}" + (f"\n       {failure.hint}" if failure.hint else "")
+            line += f"\n       log: {failure.log}" if failure.log else ""
+        self._line(line, style="red" if failed else None)
+        if self._progress is not None:
+            if (row := self._rows.pop(stage, None)) is not None:
+                self._progress.remove_task(row)
+            self._progress.update(self._overall, completed=self._finished, text=self._rest(states))
+
+    def _rest(self, states: StageStates) -> str:
+        waiting = [stage for stage in states.stages if states[stage] in ("waiting", "running")]
+        seconds = self._estimator.remaining(waiting)
+        return f"about {duration(seconds / self._workers)} left" if seconds is not None else ""
+
+    def _line(self, text: str, style: str | None = None) -> None:
+        prefix = f"[{self._finished}/{self._total}] "
+        self._console.print(prefix + text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """Returns a time span for people.
+
+    Example:
+        >>> duration(8.2), duration(75), duration(7300)
+        ('8 s', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _name(stage: Stage) -> str:
+    return f"{stage.label} ({stage.subject})"
+
+
+def _left(started: float, message: ProgressMessage) -> str:
+    if not 0 < message.done < message.total:
+        return ""
+    elapsed = time.monotonic() - started
+    return f"{duration(elapsed * (message.total - message.done) / message.done)} left"
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+        console=console,
+        refresh_per_second=5,
+    )

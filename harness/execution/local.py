@@ -1,0 +1,156 @@
+"""The local executor: worker processes on this machine.
+
+Standard process pools do not fit: a pool worker may not have children (training needs loader processes), or one crash
+breaks the whole pool. A worker here is a plain process in a group of its own, told what to do in JSON.
+See `docs/design/execution.md`.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from harness.execution.classification import lost_worker
+from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage, parse_message
+from harness.plan.job import StageJob
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job.
+
+    Attributes:
+        identity: The job's stage.
+        message: What the worker said.
+        lost: The worker is gone and has published nothing.
+    """
+
+    identity: str
+    message: ProgressMessage | DoneMessage | FailedMessage
+    lost: bool = False
+
+
+class LocalExecutor:
+    """Runs up to `workers` jobs at once, each in a process that is kept for the next job.
+
+    Args:
+        workers: Number of processes; they are started when they are first needed.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._limit = workers
+        self._workers: list[_Worker] = []
+        self._selector = selectors.DefaultSelector()
+
+    @property
+    def running(self) -> int:
+        """Jobs in flight."""
+        return sum(worker.job is not None for worker in self._workers)
+
+    @property
+    def free(self) -> int:
+        """Jobs that can be submitted now."""
+        return self._limit - self.running
+
+    def submit(self, job: StageJob) -> None:
+        """Starts a job; there must be a free worker."""
+        idle = [worker for worker in self._workers if worker.job is None]
+        worker = idle[0] if idle else self._start()
+        worker.submit(job)
+
+    def wait(self, timeout: float) -> list[Event]:
+        """Returns what has happened, at the latest after `timeout` seconds."""
+        if not self._workers:
+            time.sleep(timeout)
+            return []
+        events: list[Event] = []
+        for key, _ in self._selector.select(timeout):
+            worker: _Worker = key.data
+            events.extend(worker.read())
+            if worker.ended:
+                events.extend(self._bury(worker))
+        return events
+
+    def close(self) -> None:
+        """Ends all workers at once, jobs in flight included."""
+        for worker in list(self._workers):
+            self._selector.unregister(worker.channel)
+            worker.kill()
+        self._workers.clear()
+        self._selector.close()
+
+    def _start(self) -> _Worker:
+        worker = _Worker()
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+        self._workers.append(worker)
+        return worker
+
+    def _bury(self, worker: _Worker) -> list[Event]:
+        self._selector.unregister(worker.channel)
+        self._workers.remove(worker)
+        exit_code = worker.kill()
+        if worker.job is None:
+            return []
+        return [Event(worker.job.identity, FailedMessage(failure=lost_worker(exit_code)), lost=True)]
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self.channel, sender = os.pipe()
+        os.set_blocking(self.channel, False)
+        command = [sys.executable, "-m", "harness.execution.worker", str(sender)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, pass_fds=[sender], start_new_session=True, text=True
+        )
+        os.close(sender)
+        self._rest = b""
+        self.job: StageJob | None = None
+        self.ended = False
+
+    def submit(self, job: StageJob) -> None:
+        self.job = job
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # a dead worker is noticed by the end of its channel
+            self._process.stdin.write(job.model_dump_json() + "\n")
+            self._process.stdin.flush()
+
+    def read(self) -> list[Event]:
+        events = []
+        for line in self._lines():
+            if self.job is None:
+                continue
+            message = parse_message(line)
+            events.append(Event(self.job.identity, message))
+            if not isinstance(message, ProgressMessage):
+                self.job = None
+        return events
+
+    def kill(self) -> int:
+        """Ends the worker's whole process group and returns the worker's exit code."""
+        if self._process.poll() is None and self.ended:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        os.close(self.channel)
+        return code
+
+    def _lines(self) -> list[bytes]:
+        try:
+            while chunk := os.read(self.channel, 65536):
+                self._rest += chunk
+            self.ended = True
+        except BlockingIOError:
+            pass  # nothing more for now
+        *lines, self._rest = self._rest.split(b"\n")
+        return lines

@@ -1,0 +1,240 @@
+"""From stages to records: what a cell's complete stages say, and why the rest is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.execution.states import StageStates
+from harness.plan.cell import ModelPoint, PlannedCell
+from harness.plan.stage import Stage
+from harness.registry import MethodDescriptor, TaskDescriptor
+from harness.spec.setting import setting_json
+from harness.store.layout import Layout
+from harness.store.record import (
+    Achieved,
+    CellRecord,
+    CellStatus,
+    CheckResult,
+    Latency,
+    MetricInfo,
+    Size,
+    StageCost,
+    StepResult,
+)
+from harness.store.stage import StageFile, read_stage
+
+_COST_STATES = {"waiting": "never_run", "running": "interrupted"}
+
+
+class Recorder:
+    """Assembles records from stages alone.
+
+    Args:
+        benchmark: Name of the benchmark.
+        layout: The results folder.
+        states: Where the stages stand.
+        tasks: Task descriptors by name.
+        methods: Method descriptors by name.
+        provenance: What all records of the run have in common.
+    """
+
+    def __init__(
+        self,
+        benchmark: str,
+        layout: Layout,
+        states: StageStates,
+        tasks: Mapping[str, TaskDescriptor],
+        methods: Mapping[str, MethodDescriptor],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self._benchmark = benchmark
+        self._layout = layout
+        self._states = states
+        self._tasks = tasks
+        self._methods = methods
+        self._provenance = provenance
+
+    def record(self, planned: PlannedCell) -> CellRecord:
+        """Returns the record of a cell as its stages stand now."""
+        cell, task = planned.cell, self._tasks[planned.cell.task]
+        files = {stage: self._file(stage) for stage in planned.stages}
+        points = [self._step(point, files) for point in planned.points]
+        status, failed = self._status(planned)
+        primary = task.primary
+        axis = self._methods[cell.method].axis
+        figures = _Figures(points, primary.name, primary.higher_is_better, primary.unit)
+        record = CellRecord(
+            cell=cell.name,
+            benchmark=self._benchmark,
+            task=cell.task,
+            model=cell.model,
+            dataset=cell.dataset,
+            pipeline=str(cell.pipeline),
+            method=cell.method,
+            setting=setting_json(cell.setting),
+            ratio=cell.setting if axis == "ratio" and isinstance(cell.setting, float) else None,
+            ratio_of=cell.ratio_of if axis == "ratio" else None,
+            seed=cell.seed,
+            protocol=cell.protocol,
+            role=cell.role,
+            status=status,
+            failure=self._states.failures.get(failed) if failed else None,
+            failed_stage=failed.label if failed else None,
+            primary_metric=primary.name,
+            metric_info={
+                metric.name: MetricInfo(unit=metric.unit, higher_is_better=metric.higher_is_better)
+                for metric in task.metrics
+            },
+            baseline=points[0],
+            steps=points[1:],
+            before_recovery=figures.before_recovery,
+            after_recovery=figures.after_recovery,
+            retention=figures.retention,
+            delta=figures.delta,
+            achieved=_achieved(points, planned.points, files),
+            latency=_latency(files[planned.measured]),
+            checks=_checks(planned, files),
+            stages=[self._cost(stage, files[stage]) for stage in planned.stages],
+            seconds=_total_seconds(files) if status == "complete" else None,
+            provenance={**self._provenance, "stages": _environments(files), "plugins": _plugins(planned)},
+        )
+        return record.model_copy(update={"missing": _missing(record, primary.unit)})
+
+    def _file(self, stage: Stage) -> StageFile | None:
+        if self._states[stage] != "complete":
+            return None
+        return read_stage(self._layout, stage.kind, stage.identity)
+
+    def _step(self, point: ModelPoint, files: Mapping[Stage, StageFile | None]) -> StepResult:
+        made, evaluated = files[point.made], files[point.evaluated]
+        folder = self._layout.stage(point.made.kind, point.made.identity) / "model"
+        return StepResult(
+            step=point.step,
+            kind=point.kind,
+            metrics=evaluated.result["metrics"] if evaluated else None,
+            split=evaluated.result["split"] if evaluated else None,
+            size=Size.model_validate(made.result["size"]) if made else None,
+            artifact=folder.relative_to(self._layout.root).as_posix() if made else None,
+        )
+
+    def _status(self, planned: PlannedCell) -> tuple[CellStatus, Stage | None]:
+        states = {stage: self._states[stage] for stage in planned.stages}
+        for stage, state in states.items():
+            if state == "failed":
+                # A cell is blocked when what failed is not its own work but a stage that others share.
+                return ("blocked" if stage.kind in ("train", "prepare") else "failed"), stage
+        if all(state == "complete" for state in states.values()):
+            return "complete", None
+        if any(state in ("interrupted", "running") for state in states.values()):
+            return "interrupted", None
+        return "never_run", None
+
+    def _cost(self, stage: Stage, file: StageFile | None) -> StageCost:
+        state = self._states[stage]
+        return StageCost(
+            kind=stage.kind,
+            label=stage.label,
+            identity=stage.identity,
+            state=_COST_STATES.get(state, state),
+            seconds=file.seconds if file else None,
+            cpu_seconds=file.cpu_seconds if file else None,
+            peak_memory_bytes=file.peak_memory_bytes if file else None,
+            iterations=file.result.get("iterations") if file else None,
+        )
+
+
+class _Figures:
+    """The primary metric along the pipeline."""
+
+    def __init__(self, points: list[StepResult], metric: str, higher_is_better: bool, unit: str) -> None:
+        values = [(point.metrics or {}).get(metric) for point in points]
+        recovers = [index for index, point in enumerate(points) if point.kind == "recover"]
+        compresses = [index for index, point in enumerate(points) if point.kind == "compress"]
+        last_recovery = recovers[-1] if recovers else len(points)
+        behind = [index for index in compresses if index < last_recovery]
+        self.before_recovery = values[behind[-1]] if behind else None
+        self.after_recovery = values[-1] if recovers else None
+        baseline, final = values[0], values[-1]
+        self.delta = final - baseline if final is not None and baseline is not None else None
+        self.retention = _retention(baseline, final, higher_is_better) if unit != "dB" else None
+
+
+def _retention(baseline: float | None, final: float | None, higher_is_better: bool) -> float | None:
+    if baseline is None or final is None:
+        return None
+    over, under = (final, baseline) if higher_is_better else (baseline, final)
+    return over / under if under else None
+
+
+def _achieved(
+    points: list[StepResult], planned: tuple[ModelPoint, ...], files: Mapping[Stage, StageFile | None]
+) -> Achieved:
+    baseline, final = points[0].size, points[-1].size
+    channels = [
+        file.result["achieved"].get("channels")
+        for point in planned
+        if point.kind == "compress" and (file := files[point.made]) is not None
+    ]
+    return Achieved(
+        channels=channels[0] if len(channels) == 1 else None,
+        params=1 - final.params / baseline.params if baseline and final else None,
+        macs=1 - final.macs / baseline.macs if baseline and final else None,
+    )
+
+
+def _latency(measured: StageFile | None) -> Latency | None:
+    return Latency.model_validate(measured.result["latency"]) if measured else None
+
+
+def _checks(planned: PlannedCell, files: Mapping[Stage, StageFile | None]) -> list[CheckResult]:
+    return [
+        CheckResult(step=point.step, **check)
+        for point in planned.points
+        if (file := files[point.made]) is not None
+        for check in file.result.get("checks", [])
+    ]
+
+
+def _total_seconds(files: Mapping[Stage, StageFile | None]) -> float:
+    return sum(file.seconds for file in files.values() if file is not None)
+
+
+def _environments(files: Mapping[Stage, StageFile | None]) -> list[dict[str, Any]]:
+    """Returns each distinct environment that the cell's stages ran in."""
+    distinct: list[dict[str, Any]] = []
+    for file in files.values():
+        if file is not None and file.environment not in distinct:
+            distinct.append(file.environment)
+    return distinct
+
+
+def _plugins(planned: PlannedCell) -> dict[str, dict[str, str | None]]:
+    """Returns distribution, version and source hash of all plugins that made the cell, by role and name."""
+    return {
+        f"{stage.kind}.{role}": plugin for stage in planned.stages for role, plugin in stage.fields.plugins.items()
+    }
+
+
+def _missing(record: CellRecord, unit: str) -> dict[str, str]:
+    """Returns a reason for every value that is null."""
+    reason = {
+        "failed": f"stage {record.failed_stage!r} failed",
+        "blocked": f"stage {record.failed_stage!r} failed",
+        "interrupted": "the run was interrupted",
+        "never_run": "the cell has not been run",
+        "complete": "not defined for this cell",
+    }[record.status]
+    reasons = {}
+    has_recovery = any(step.kind == "recover" for step in record.steps)
+    special = {
+        "after_recovery": "" if has_recovery else "the pipeline has no recovery",
+        "retention": "a ratio of decibels means nothing" if unit == "dB" else "",
+    }
+    for name in ("before_recovery", "after_recovery", "retention", "delta", "latency", "seconds"):
+        if getattr(record, name) is None:
+            reasons[name] = special.get(name) or reason
+    for name in ("channels", "params", "macs"):
+        if getattr(record.achieved, name) is None:
+            reasons[f"achieved.{name}"] = reason
+    return reasons

@@ -1,0 +1,188 @@
+"""The scheduler: starts what can be started until nothing is left."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.execution.local import Event
+from harness.execution.messages import FailedMessage, ProgressMessage
+from harness.execution.states import StageStates
+from harness.plan.job import StageJob
+from harness.plan.stage import Stage
+from harness.store.layout import Layout
+from harness.store.lock import StageLock
+from harness.store.stage import open_work, publish_failure, read_failure, read_stage
+
+_POLL_SECONDS = 0.2
+_EXCLUSIVE = "measure"
+
+
+class Executor(Protocol):
+    """What the scheduler needs of an executor."""
+
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def free(self) -> int: ...
+
+    def submit(self, job: StageJob) -> None: ...
+
+    def wait(self, timeout: float) -> list[Event]: ...
+
+    def close(self) -> None: ...
+
+
+class Display(Protocol):
+    """What shows people how a run is going."""
+
+    def started(self, stage: Stage) -> None: ...
+
+    def progressed(self, stage: Stage, message: ProgressMessage) -> None: ...
+
+    def finished(self, stage: Stage, states: StageStates) -> None: ...
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What is the same for all jobs of a run and in no identity."""
+
+    device: str
+    threads: int
+    disabled: tuple[str, ...]
+
+
+class Scheduler:
+    """Runs the waiting stages of a plan.
+
+    Args:
+        states: Where the stages stand; kept up to date.
+        layout: The results folder.
+        executor: Runs jobs.
+        display: Is told what happens.
+        settings: Device, threads, disabled plugins.
+        settled: Called with every stage that has become complete or failed.
+        measure_last: Measure when nothing else is left (several workers), not as soon as a cell is ready.
+        redo: Run stages again that another process on the folder has completed.
+    """
+
+    def __init__(
+        self,
+        states: StageStates,
+        layout: Layout,
+        executor: Executor,
+        display: Display,
+        settings: JobSettings,
+        settled: Callable[[Stage], None],
+        *,
+        measure_last: bool,
+        redo: bool = False,
+    ) -> None:
+        self._states = states
+        self._layout = layout
+        self._executor = executor
+        self._display = display
+        self._settings = settings
+        self._settled = settled
+        self._measure_last = measure_last
+        self._redo = redo
+        self._running: dict[str, tuple[Stage, StageLock]] = {}
+        self._contended: set[Stage] = set()
+
+    def run(self) -> None:
+        """Returns when every stage is complete, failed or blocked.
+
+        Raises:
+            KeyboardInterrupt: The user has stopped the run; stages in flight are marked interrupted.
+        """
+        try:
+            while self._states.count("waiting", "running"):
+                self._start_what_can_start()
+                for event in self._executor.wait(_POLL_SECONDS):
+                    self._handle(event)
+        finally:
+            self._executor.close()
+            for stage, lock in self._running.values():
+                self._states.set(stage, "interrupted")
+                lock.release()
+
+    def _start_what_can_start(self) -> None:
+        for stage in self._startable():
+            if self._executor.free == 0 or self._measuring():
+                return
+            if stage.kind == _EXCLUSIVE and self._executor.running:
+                continue
+            self._start(stage)
+
+    def _startable(self) -> Sequence[Stage]:
+        ready = self._states.ready()
+        if not self._measure_last:
+            return ready
+        work = [stage for stage in ready if stage.kind != _EXCLUSIVE]
+        return work or ([] if self._executor.running else ready)
+
+    def _measuring(self) -> bool:
+        return any(stage.kind == _EXCLUSIVE for stage, _ in self._running.values())
+
+    def _start(self, stage: Stage) -> None:
+        lock = StageLock(self._layout, stage.kind, stage.identity)
+        if not lock.acquire():
+            self._contended.add(stage)  # another process runs it; looked at again in the next round
+            return
+        if not self._redo and self._settled_elsewhere(stage):
+            lock.release()
+            return
+        work = open_work(self._layout, stage.kind, stage.identity)
+        inputs = {role: self._layout.stage(source.kind, source.identity) for role, source in stage.inputs}
+        job = StageJob(
+            fields=stage.fields,
+            identity=stage.identity,
+            label=stage.label,
+            inputs=inputs,
+            work=work,
+            root=self._layout.root,
+            device=self._settings.device,
+            threads=self._settings.threads,
+            disabled=self._settings.disabled,
+        )
+        self._executor.submit(job)
+        self._running[stage.identity] = (stage, lock)
+        self._states.set(stage, "running")
+        self._display.started(stage)
+
+    def _settled_elsewhere(self, stage: Stage) -> bool:
+        """Another process on the same folder may have finished the stage since we looked."""
+        if read_stage(self._layout, stage.kind, stage.identity) is not None:
+            self._settle(stage, None)
+            return True
+        failure = read_failure(self._layout, stage.kind, stage.identity) if stage in self._contended else None
+        if failure is None:
+            return False
+        self._settle(stage, FailedMessage(failure=failure))
+        return True
+
+    def _handle(self, event: Event) -> None:
+        stage, lock = self._running[event.identity]
+        if isinstance(event.message, ProgressMessage):
+            self._display.progressed(stage, event.message)
+            return
+        del self._running[event.identity]
+        failed = event.message if isinstance(event.message, FailedMessage) else None
+        if failed is not None and event.lost:
+            work = self._layout.work(stage.kind, stage.identity)
+            publish_failure(self._layout, work, stage.kind, stage.identity, stage.label, failed.failure)
+        lock.release()
+        self._settle(stage, failed)
+
+    def _settle(self, stage: Stage, failed: FailedMessage | None) -> None:
+        if failed is None:
+            self._states.set(stage, "complete")
+            shutil.rmtree(self._layout.work(stage.kind, stage.identity), ignore_errors=True)
+        else:
+            stored = read_failure(self._layout, stage.kind, stage.identity)
+            self._states.set(stage, "failed", stored or failed.failure)
+        self._display.finished(stage, self._states)
+        self._settled(stage)

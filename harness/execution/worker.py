@@ -1,0 +1,150 @@
+"""The worker process: reads jobs from its standard input, one JSON line each, and runs them one after another.
+
+It keeps torch and OpenMMLab loaded between stages. Messages go out on a descriptor of their own, so that whatever a
+stage prints ends in the stage's log and cannot disturb them. It ends when its standard input does, also in the middle
+of a stage: a worker never outlives its scheduler. See `docs/design/execution.md`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TextIO
+
+from harness.execution.classification import failure_of
+from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage
+from harness.plan.job import StageJob
+from harness.store.layout import Layout
+from harness.store.stage import StageFile, publish_failure, publish_stage
+
+_PROGRESS_INTERVAL = 0.1
+
+
+def main() -> None:
+    """Runs jobs until the standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the scheduler's; it ends its workers itself
+    channel = os.fdopen(int(sys.argv[1]), "w", buffering=1)
+    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
+    while True:
+        _run(StageJob.model_validate_json(jobs.get()), channel)
+
+
+def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        jobs.put(line)
+    # The scheduler is gone. Loader processes of the stage are in our group and go with us.
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _run(job: StageJob, channel: TextIO) -> None:
+    layout = Layout(job.root)
+    try:
+        with _log_to(job.work / "stage.log"):
+            stage = _timed(job, _Reporter(channel))
+        publish_stage(layout, job.work, stage)
+        message: DoneMessage | FailedMessage = DoneMessage()
+    except BaseException as error:  # whatever a plugin raises fails its stage and nothing else
+        failure = publish_failure(
+            layout, job.work, job.fields.kind, job.identity, job.label, failure_of(error)
+        )
+        message = FailedMessage(failure=failure)
+    channel.write(message.model_dump_json() + "\n")
+
+
+def _timed(job: StageJob, report: _Reporter) -> StageFile:
+    from harness.engine.environment import describe_environment, use_threads
+    from harness.engine.stages import run_stage
+
+    use_threads(job.threads)
+    started = datetime.now(timezone.utc)
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    with _peak_memory() as peak:
+        result = run_stage(job, report)
+    return StageFile(
+        kind=job.fields.kind,
+        identity=job.identity,
+        fields=job.fields.model_dump(mode="json"),
+        label=job.label,
+        result=result,
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=_cpu_seconds() - cpu,
+        peak_memory_bytes=peak[0],
+        environment=describe_environment(),
+    )
+
+
+class _Reporter:
+    """Sends progress, at most every tenth of a second, and the last of a stage always."""
+
+    def __init__(self, channel: TextIO) -> None:
+        self._channel = channel
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        if done < total and now - self._last < _PROGRESS_INTERVAL:
+            return
+        self._last = now
+        self._channel.write(ProgressMessage(done=done, total=total, text=text).model_dump_json() + "\n")
+
+
+def _cpu_seconds() -> float:
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in usage)
+
+
+@contextmanager
+def _peak_memory() -> Iterator[list[int | None]]:
+    """Yields a list whose only item is, behind the block, the largest resident size within it, in bytes.
+
+    Linux lets a process reset its own high-water mark; elsewhere the figure is unknown, not wrong.
+    """
+    peak: list[int | None] = [None]
+    clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    if not clear.exists():
+        yield peak
+        return
+    clear.write_text("5")
+    yield peak
+    for line in status.read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            peak[0] = int(line.split()[1]) * 1024
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Sends everything that is printed or logged inside the block, also by C code, to a file."""
+    saved = [os.dup(descriptor) for descriptor in (1, 2)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with path.open("a", encoding="utf-8", buffering=1) as stream:
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s", force=True)
+        try:
+            yield
+        except BaseException:
+            logging.getLogger("harness.stage").exception("the stage failed")
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in zip((1, 2), saved, strict=True):
+                os.dup2(original, descriptor)
+                os.close(original)
+
+
+if __name__ == "__main__":
+    main()

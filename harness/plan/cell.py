@@ -1,0 +1,103 @@
+"""Cells: the points of the grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.plan.stage import Stage
+from harness.spec.pipeline import Pipeline
+from harness.spec.setting import Setting
+
+StepKind = Literal["baseline", "compress", "recover"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (model, data set, pipeline, seed): the unit of a result table.
+
+    Attributes:
+        task: Name of the task.
+        model: Name of the model as it was asked for.
+        dataset: Name of the data set.
+        pipeline: The pipeline with its default recoveries written out.
+        seed: The seed.
+        protocol: `corrected` or `seed`.
+        ratio_of: What a ratio is a fraction of.
+        role: Whether the cell is a candidate or a control.
+    """
+
+    task: str
+    model: str
+    dataset: str
+    pipeline: Pipeline
+    seed: int
+    protocol: str
+    ratio_of: str
+    role: Literal["candidate", "control"] = "candidate"
+
+    @property
+    def method(self) -> str:
+        """Name of the first method."""
+        return self.pipeline.steps[0].calls[0].name
+
+    @property
+    def setting(self) -> Setting | None:
+        """Setting of the first method."""
+        return self.pipeline.steps[0].calls[0].setting
+
+    @property
+    def name(self) -> str:
+        """The cell's name, unique in its results folder."""
+        parts = [self.model, self.dataset, str(self.pipeline), f"seed{self.seed}"]
+        if self.ratio_of != "channels":
+            parts.insert(3, self.ratio_of)
+        if self.protocol != "corrected":
+            parts.insert(3, self.protocol)
+        return "__".join(parts)
+
+
+@dataclass(frozen=True)
+class ModelPoint:
+    """A model on the way through a pipeline, and the stages that make and evaluate it.
+
+    Attributes:
+        step: `"baseline"` or the call as it is written.
+        kind: What made it.
+        made: The stage whose folder holds the model.
+        evaluated: The stage that evaluates it.
+    """
+
+    step: str
+    kind: StepKind
+    made: Stage
+    evaluated: Stage
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with its stages.
+
+    Attributes:
+        cell: The point of the grid.
+        points: The baseline, then the model after each step.
+        prepared: The `prepare` stages.
+        measured: The stage that measures the last model against the baseline.
+    """
+
+    cell: Cell
+    points: tuple[ModelPoint, ...]
+    prepared: tuple[Stage, ...]
+    measured: Stage
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages, each behind its inputs."""
+        ordered: dict[Stage, None] = {}
+        for point in self.points:
+            for stage in (point.made, point.evaluated):
+                for _, source in stage.inputs:
+                    ordered.setdefault(source)
+                ordered.setdefault(stage)
+        ordered.setdefault(self.measured)
+        return tuple(ordered)

@@ -1,0 +1,175 @@
+"""From a benchmark to its cells: the grid, checked against what the plugins can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Literal
+
+from harness.errors import UserError
+from harness.plan.cell import Cell
+from harness.registry import MethodDescriptor, Registry, TaskDescriptor, validate_options
+from harness.spec.benchmark import Benchmark, MethodEntry, PluginChoice
+from harness.spec.exclusion import excluded
+from harness.spec.method_entry import method_variants
+from harness.spec.pipeline import MethodCall, Pipeline, Step, parse_pipeline, with_default_recoveries
+from harness.spec.setting import Setting
+
+Role = Literal["candidate", "control"]
+
+
+def choose_task(benchmark: Benchmark, registry: Registry) -> TaskDescriptor:
+    """Returns the benchmark's task: the one it names, or the only one that it can mean.
+
+    Raises:
+        UserError: No task fits, or several do.
+    """
+    if benchmark.task is not None:
+        return registry.task(benchmark.task).descriptor
+    tasks = [entry.descriptor for entry in registry.entries("bench.tasks") if entry.descriptor is not None]
+    fitting = [task for task in tasks if isinstance(task, TaskDescriptor) and _fits(task, benchmark, registry)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting and len(tasks) == 1:
+        return registry.task(tasks[0].name).descriptor
+    names = ", ".join(task.name for task in tasks) or "none is installed"
+    message = "the benchmark names no task, and it could be several" if fitting else "the benchmark names no task"
+    raise UserError(message, f"Say --task NAME, or `task:` in the benchmark file. Tasks: {names}")
+
+
+def choose_models(benchmark: Benchmark, task: TaskDescriptor) -> Sequence[PluginChoice]:
+    """Returns the benchmark's models, or the task's demo model where it names none."""
+    return benchmark.models or _demo(task.demo_model, "--models", task)
+
+
+def choose_datasets(benchmark: Benchmark, task: TaskDescriptor) -> Sequence[PluginChoice]:
+    """Returns the benchmark's data sets, or the task's demo data set where it names none."""
+    return benchmark.datasets or _demo(task.demo_dataset, "--datasets", task)
+
+
+def expand(benchmark: Benchmark, registry: Registry) -> list[Cell]:
+    """Returns the cells of a benchmark, in a stable order and none twice.
+
+    Raises:
+        UserError: A name is unknown, a setting does not fit its method, or there is nothing to run.
+    """
+    task = choose_task(benchmark, registry)
+    pipelines = list(_pipelines(benchmark, registry))
+    if not pipelines:
+        hint = "Say e.g. --methods fpgm,l1 --ratios 0.2,0.5, or --pipelines fpgm@0.5; `bench list methods` shows all."
+        message = "the benchmark names no method and no pipeline"
+        raise UserError(message, hint)
+    cells: dict[str, Cell] = {}
+    models, datasets = choose_models(benchmark, task), choose_datasets(benchmark, task)
+    for model, dataset, seed, (pipeline, role) in product(models, datasets, benchmark.seeds, pipelines):
+        cell = Cell(
+            task=task.name,
+            model=model.name,
+            dataset=dataset.name,
+            pipeline=pipeline,
+            seed=seed,
+            protocol=benchmark.protocol,
+            ratio_of=benchmark.ratio_of,
+            role=role,
+        )
+        if not any(excluded(rule, _facts(cell)) for rule in benchmark.exclude):
+            cells.setdefault(cell.name, cell)
+    return list(cells.values())
+
+
+def _fits(task: TaskDescriptor, benchmark: Benchmark, registry: Registry) -> bool:
+    if not benchmark.models and not benchmark.datasets:
+        return bool(task.demo_model and task.demo_dataset)
+    try:
+        for model in benchmark.models:
+            registry.model(task.name, model.name)
+        for dataset in benchmark.datasets:
+            registry.dataset(task.name, dataset.name)
+    except UserError:
+        return False
+    return True
+
+
+def _demo(name: str, flag: str, task: TaskDescriptor) -> Sequence[PluginChoice]:
+    if not name:
+        message = f"{flag}: nothing is named, and task {task.name} has no demo"
+        raise UserError(message, f"`bench list {flag.removeprefix('--')}` shows what there is.")
+    return (PluginChoice(name=name),)
+
+
+def _pipelines(benchmark: Benchmark, registry: Registry) -> Iterator[tuple[Pipeline, Role]]:
+    for entry in benchmark.methods:
+        yield from _grid(entry, benchmark, registry, "candidate")
+    for text in benchmark.pipelines:
+        yield _complete(parse_pipeline(text, "--pipelines"), benchmark, registry), "candidate"
+    for entry in benchmark.controls:
+        yield from _grid(entry, benchmark, registry, "control")
+
+
+def _grid(
+    entry: MethodEntry, benchmark: Benchmark, registry: Registry, role: Role
+) -> Iterator[tuple[Pipeline, Role]]:
+    for call in method_variants(entry):
+        descriptor = registry.method(call.name).descriptor
+        for setting in _settings(descriptor, benchmark):
+            written = Pipeline((Step((MethodCall(call.name, setting, call.options),)),))
+            yield _complete(written, benchmark, registry), role
+
+
+def _settings(descriptor: MethodDescriptor, benchmark: Benchmark) -> Sequence[Setting | None]:
+    if descriptor.axis is None:
+        return (None,)
+    flag = "--ratios" if descriptor.axis == "ratio" else "--precisions"
+    values: tuple[Setting, ...] = benchmark.ratios if descriptor.axis == "ratio" else benchmark.precisions
+    if not values:
+        example = "0.2,0.5" if descriptor.axis == "ratio" else "int8"
+        message = f"{flag}: method {descriptor.name} needs a {descriptor.axis} and none is given"
+        raise UserError(message, f"Say e.g. {flag} {example}")
+    return values
+
+
+def _complete(written: Pipeline, benchmark: Benchmark, registry: Registry) -> Pipeline:
+    pipeline = with_default_recoveries(written, lambda name: registry.method(name).descriptor)
+    for step in pipeline.steps:
+        for call in step.calls:
+            _check_call(call, benchmark, registry)
+    return pipeline
+
+
+def _check_call(call: MethodCall, benchmark: Benchmark, registry: Registry) -> None:
+    plugin = registry.method(call.name)
+    validate_options(plugin, call.options, where=f"method {call.name}")
+    descriptor, setting = plugin.descriptor, call.setting
+    if descriptor.axis is None and setting is not None:
+        message = f"{call}: method {call.name} takes no setting"
+        raise UserError(message, f"Write {call.name} without @.")
+    if descriptor.axis is not None and setting is None:
+        message = f"{call}: method {call.name} needs a {descriptor.axis}"
+        raise UserError(message, f"Write e.g. {call.name}@{'0.5' if descriptor.axis == 'ratio' else 'int8'}.")
+    if descriptor.axis == "ratio":
+        _check_ratio(call, descriptor, benchmark.ratio_of)
+    if descriptor.axis == "precision" and isinstance(setting, float):
+        message = f"{call}: {setting} is not a precision"
+        raise UserError(message, f"Write e.g. {call.name}@int8.")
+
+
+def _check_ratio(call: MethodCall, descriptor: MethodDescriptor, ratio_of: str) -> None:
+    if not isinstance(call.setting, float) or not 0 <= call.setting < 1:
+        message = f"{call}: the setting of {call.name} is not a ratio: it must be at least 0 and below 1"
+        raise UserError(message, f"Write e.g. {call.name}@0.5, which removes half.")
+    if ratio_of not in descriptor.ratio_targets:
+        message = f"--ratio-of {ratio_of}: method {call.name} cannot aim at it"
+        raise UserError(message, f"It can aim at: {', '.join(descriptor.ratio_targets)}")
+
+
+def _facts(cell: Cell) -> dict[str, object]:
+    calls = [call for step in cell.pipeline.steps for call in step.calls]
+    settings = [call.setting for call in calls]
+    return {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "method": [call.name for call in calls],
+        "ratio": [setting for setting in settings if isinstance(setting, float)],
+        "precision": [setting for setting in settings if isinstance(setting, str)],
+        "seed": cell.seed,
+    }

@@ -1,0 +1,67 @@
+"""Identity: the hash of everything that determines a stage's outcome, and of nothing else.
+
+One function serves a plan and a stored stage alike: both hold the same `StageFields`.
+See `docs/design/identity.md`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.store.stage import StageKind
+
+IDENTITY_VERSION = 1
+"""Raised when the meaning of the fields below changes."""
+
+ENGINE_SEMANTICS = 1
+"""Raised when the engine changes in a way that changes a stage's outcome."""
+
+
+class StageFields(BaseModel):
+    """What determines a stage's outcome.
+
+    Not in it: worker count, paths of results, verbosity, the device (but for `measure`, whose parameters
+    name the hardware).
+
+    Attributes:
+        identity_version: `IDENTITY_VERSION`.
+        semantics: `ENGINE_SEMANTICS`.
+        kind: Which of the six stages it is.
+        parameters: Plain JSON: names, options, setting, seed, budget, protocol, ...
+        inputs: Identities of the stages it starts from, by role.
+        plugins: Distribution, version and (for editable installs) source hash, by role.
+        dataset: Fingerprint of the data; `None` where the stage reads none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    identity_version: int = IDENTITY_VERSION
+    semantics: int = ENGINE_SEMANTICS
+    kind: StageKind
+    parameters: dict[str, Any]
+    inputs: dict[str, str] = Field(default_factory=dict)
+    plugins: dict[str, dict[str, str | None]] = Field(default_factory=dict)
+    dataset: str | None = None
+
+
+def identity_of(fields: StageFields) -> str:
+    """Returns the SHA-256 hex digest of the fields' canonical JSON.
+
+    Example:
+        >>> identity_of(StageFields(kind="train", parameters={"b": 1, "a": 2.0}))[:8]
+        '1b245f8b'
+    """
+    return hashlib.sha256(canonical_json(fields.model_dump(mode="json")).encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Returns JSON with sorted keys and no optional space; a float that is whole reads as a float still.
+
+    Raises:
+        ValueError: The value holds NaN or infinity.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)

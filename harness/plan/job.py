@@ -1,0 +1,37 @@
+"""What a worker is told to do: a stage and where its folders are, as plain JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.plan.identity import StageFields
+
+
+class StageJob(BaseModel):
+    """One stage, ready to run.
+
+    Attributes:
+        fields: What determines the outcome.
+        identity: The stage's identity.
+        label: What people call it.
+        inputs: Folder of each input stage, by role.
+        work: Empty folder in which the stage does its work; published by the worker when it is complete.
+        root: The results folder.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        threads: Threads of the worker.
+        disabled: Plugins that the user has switched off.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fields: StageFields
+    identity: str
+    label: str
+    inputs: dict[str, Path]
+    work: Path
+    root: Path
+    device: str = "auto"
+    threads: int = 1
+    disabled: tuple[str, ...] = ()

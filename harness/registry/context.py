@@ -1,0 +1,70 @@
+"""The context: a method's only door to data, task and machine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+    import torch
+    from torch import nn
+
+    from harness.registry.dataset import DatasetMeta
+    from harness.registry.task import Batch, Task
+    from harness.spec.budget import TrainingBudget
+
+
+class Context(ABC):
+    """What a method may use besides the model.
+
+    Attributes:
+        task: The task plugin: forward for tracing, loss, dense outputs.
+        meta: Facts about the data set; `meta.input_size` is the input that MACs are stated for.
+        budget: The benchmark's recovery budget.
+        seed: The cell's seed.
+        device: Where models and batches live.
+        protocol: `"corrected"` or `"seed"`.
+        ratio_of: What a ratio is a fraction of: `channels`, `params` or `macs`.
+        logger: Writes to the stage's log.
+    """
+
+    task: Task
+    meta: DatasetMeta
+    budget: TrainingBudget
+    seed: int
+    device: torch.device
+    protocol: str
+    ratio_of: str
+    logger: logging.Logger
+
+    @abstractmethod
+    def generator(self, purpose: str = "") -> torch.Generator:
+        """Returns a new CPU generator seeded by the cell's seed and `purpose`."""
+
+    @abstractmethod
+    def calibration_batches(self, samples: int | None = None) -> Iterator[Batch]:
+        """Yields batches of the *training* split, in a fixed order under the seed.
+
+        Args:
+            samples: How many samples in all; default: the benchmark's `calibration.samples`.
+        """
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Returns the task's scalar training loss of a batch, with its graph."""
+
+    @abstractmethod
+    def example_images(self, batch_size: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:
+        """Returns seeded noise images [N, 3, H, W] on the device, for tracing and checks.
+
+        Args:
+            batch_size: N.
+            size: (H, W); default: the data set's input size.
+        """
+
+    @abstractmethod
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Reports how far the stage is; cheap enough to be called for every batch."""

@@ -1,0 +1,179 @@
+"""Descriptors: what an entry point targets.
+
+A descriptor says what a plugin is without importing what it needs, so that `bench list`, `bench plan` and
+`bench report` never import torch. Modules that define descriptors must stay torch-free; the heavy part is
+named by `implementation` and imported inside a worker only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.spec.setting import Setting
+
+Axis = Literal["ratio", "precision"]
+MethodKind = Literal["compressor", "recovery"]
+
+
+class Options(BaseModel):
+    """Base of a plugin's options: unknown keys are errors and values are immutable.
+
+    Field names, defaults, constraints and descriptions are the plugin's user interface: they are what
+    `method(option=value)` accepts and what error messages quote.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What every plugin says of itself.
+
+    Attributes:
+        name: The name users type; for models and data sets it is unique within their task.
+        summary: One line for `bench list`.
+        implementation: `"package.module:Class"`, imported only where the plugin is used.
+    """
+
+    name: str
+    summary: str
+    implementation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure of a task.
+
+    Attributes:
+        name: Key in records, e.g. `"mIoU"`.
+        unit: `"fraction"` (0..1) or a unit such as `"dB"`.
+        higher_is_better: The direction.
+    """
+
+    name: str
+    unit: str = "fraction"
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDescriptor(Descriptor):
+    """A task: segmentation, detection, regression, ...
+
+    Attributes:
+        metrics: What the evaluator reports; the first one is the primary metric.
+        demo_model: The model used when a command names none; empty where the task has no demo.
+        demo_dataset: The data set used when a command names none.
+    """
+
+    metrics: tuple[Metric, ...]
+    demo_model: str = ""
+    demo_dataset: str = ""
+
+    @property
+    def primary(self) -> Metric:
+        """The metric by which cells are compared."""
+        return self.metrics[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescriptor(Descriptor):
+    """A model, or a whole zoo of them.
+
+    Attributes:
+        task: Name of the task it serves.
+        options: Its options.
+        training: Recommended baseline budget (fields of `harness.spec.budget.TrainingBudget`); used where the
+            benchmark says nothing.
+        recovery: Recommended recovery budget, likewise; the same for every method.
+        zoo: True if `name::config` names a member of a zoo; the implementation then receives the part
+            behind `::`.
+    """
+
+    task: str
+    options: type[Options] = Options
+    training: Mapping[str, Any] = field(default_factory=dict)
+    recovery: Mapping[str, Any] = field(default_factory=dict)
+    zoo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetDescriptor(Descriptor):
+    """A data set.
+
+    Attributes:
+        task: Name of the task it serves.
+        options: Its options (a root folder, an image size, ...).
+    """
+
+    task: str
+    options: type[Options] = Options
+
+    def fingerprint(self, options: Options) -> str:
+        """Returns a hash of the data's content; torch-free, called while planning.
+
+        Args:
+            options: Validated options.
+
+        Raises:
+            DataError: The data are missing or unreadable.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodDescriptor(Descriptor):
+    """A compressor or a recovery.
+
+    Attributes:
+        family: `"pruning"`, `"distillation"`, `"quantization"`, `"recovery"`, ...
+        kind: Whether it makes a model cheaper or wins accuracy back.
+        axis: What its setting is; `None` where it has none.
+        options: Its options.
+        default_recovery: The recovery that follows a compressor if none is written; empty for none.
+        has_prepare: Whether there is an expensive part to be shared between settings.
+        trains: For a recovery: whether it trains at all (`none` does not).
+        needs: What it uses, of `weights`, `forward`, `gradients`, `training`, `samples`.
+        ratio_targets: What its ratio may be a fraction of.
+    """
+
+    family: str
+    kind: MethodKind = "compressor"
+    axis: Axis | None = None
+    options: type[Options] = Options
+    default_recovery: str = ""
+    has_prepare: bool = False
+    trains: bool = True
+    needs: frozenset[str] = frozenset({"weights"})
+    ratio_targets: tuple[str, ...] = ("channels",)
+
+    def prepare_key(self, setting: Setting | None, options: Options) -> Any:
+        """Returns a JSON value; settings with equal values share one `prepare` stage.
+
+        The default shares one `prepare` among all settings. A method that searches per target returns it.
+        """
+        del setting, options
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformDescriptor(Descriptor):
+    """A versioned step that rebuilds a compressed model from an artifact.
+
+    Attributes:
+        version: The newest payload version that the implementation writes and reads.
+    """
+
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFormatDescriptor(Descriptor):
+    """A further format for `bench report --format`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorDescriptor(Descriptor):
+    """A way to run stages on other machines."""

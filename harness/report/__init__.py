@@ -1,0 +1,1 @@
+"""Reports: tables over the records of one or many results folders."""

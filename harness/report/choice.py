@@ -1,0 +1,30 @@
+"""Which columns people see when they do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.report.columns import Row
+
+_FIGURES = (
+    "channel_reduction", "macs_reduction", "param_reduction", "metric_before_recovery", "metric_after_recovery",
+    "retention", "latency_ratio", "prepare_seconds", "recover_seconds", "seconds", "status",
+)  # fmt: skip
+_CONTEXT = ("run", "model", "dataset", "seed", "protocol")
+
+
+def default_columns(rows: Sequence[Row]) -> list[str]:
+    """Returns the columns that tell the rows apart, then their figures.
+
+    Run, model, data set, seed and protocol are shown where they differ; `method` and its setting name a row unless two
+    pipelines share them.
+    """
+    context = [name for name in _CONTEXT if len({row.get(name) for row in rows}) > 1]
+    return [*context, *_names(rows, context), *_FIGURES]
+
+
+def _names(rows: Sequence[Row], context: Sequence[str]) -> tuple[str, ...]:
+    short = [tuple(str(row.get(name)) for name in (*context, "method", "setting")) for row in rows]
+    if len(set(short)) < len(short):
+        return ("pipeline",)
+    return ("method", "setting") if any(row.get("setting") is not None for row in rows) else ("method",)

@@ -1,0 +1,1 @@
+"""What the user asked for: benchmark files, flags and the pipeline language."""

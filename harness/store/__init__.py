@@ -1,0 +1,1 @@
+"""The results folder: layout, records and their schema, atomic writes, locks, artifacts."""

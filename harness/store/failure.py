@@ -1,0 +1,42 @@
+"""The typed failure of a stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FailureKind = Literal[
+    "oom",
+    "nan_loss",
+    "trace_error",
+    "unsupported_op",
+    "shape_mismatch",
+    "check_failed",
+    "timeout",
+    "plugin_error",
+    "data_error",
+    "config_error",
+    "disk_full",
+    "worker_lost",
+]
+
+
+class Failure(BaseModel):
+    """Why a stage failed; it stays in every table until the stage is retried.
+
+    Attributes:
+        kind: What sort of failure it is.
+        message: What happened, in a line or two.
+        hint: What can be done about it.
+        traceback: The Python traceback, empty where there was none.
+        log: Path of the stage's log, relative to the results folder.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: FailureKind
+    message: str
+    hint: str = ""
+    traceback: str = ""
+    log: str = ""

@@ -1,0 +1,72 @@
+"""Where things lie in a results folder.
+
+```
+<root>/benchmark.yaml                the benchmark as it was last run, every default written out
+<root>/summary.json                  rebuilt from the records
+<root>/cells/<slug>/record.json      one record a cell
+<root>/stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made
+<root>/failures/<kind>-<identity>/   failed stages: failure.json, stage.log
+<root>/work/<kind>-<identity>/       stages in flight
+<root>/locks/<kind>-<identity>.lock  held by the process that runs the stage
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.store.slug import slug
+
+_SHOWN_DIGITS = 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one results folder; creates nothing.
+
+    Attributes:
+        root: The results folder.
+    """
+
+    root: Path
+
+    @property
+    def benchmark(self) -> Path:
+        """The benchmark as it was last run."""
+        return self.root / "benchmark.yaml"
+
+    @property
+    def summary(self) -> Path:
+        """The summary, rebuilt from records."""
+        return self.root / "summary.json"
+
+    @property
+    def cells(self) -> Path:
+        """The folder of all cells."""
+        return self.root / "cells"
+
+    def record(self, cell: str) -> Path:
+        """The record of the cell named `cell`."""
+        return self.cells / slug(cell) / "record.json"
+
+    def stage(self, kind: str, identity: str) -> Path:
+        """The folder of a complete stage."""
+        return self.root / "stages" / _name(kind, identity)
+
+    def failure(self, kind: str, identity: str) -> Path:
+        """The folder of a failed stage."""
+        return self.root / "failures" / _name(kind, identity)
+
+    def work(self, kind: str, identity: str) -> Path:
+        """The folder of a stage in flight."""
+        return self.root / "work" / _name(kind, identity)
+
+    def lock(self, kind: str, identity: str) -> Path:
+        """The lock file of a stage."""
+        return self.root / "locks" / f"{_name(kind, identity)}.lock"
+
+
+def _name(kind: str, identity: str) -> str:
+    """Long enough to be unique in any folder; `stage.json` holds the whole identity."""
+    return f"{kind}-{identity[:_SHOWN_DIGITS]}"

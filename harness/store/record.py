@@ -1,0 +1,276 @@
+"""The record: the JSON result of one cell.
+
+Missing values are `null` and have their reason in `missing`; they are never 0 and never left out.
+Fractions are 0..1; MACs and parameters are integers, with the input shape they hold for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import UserError
+from harness.store.atomic import write_text
+from harness.store.failure import Failure
+from harness.store.layout import Layout
+
+RECORD_SCHEMA = 1
+CellStatus = Literal["complete", "failed", "blocked", "interrupted", "never_run"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MetricInfo(_Part):
+    """Unit and direction of one metric."""
+
+    unit: str
+    higher_is_better: bool
+
+
+class Size(_Part):
+    """What a model weighs.
+
+    Attributes:
+        params: Number of parameters.
+        macs: Multiply-accumulates of one forward pass of one image of `input_shape`.
+        input_shape: [N, C, H, W].
+        bytes: Bytes of the weights file.
+    """
+
+    params: int
+    macs: int
+    input_shape: tuple[int, int, int, int]
+    bytes: int
+
+
+class StepResult(_Part):
+    """One model on the way: the baseline, or the model after a compressor or a recovery.
+
+    Attributes:
+        step: `"baseline"`, or the call as it is written, e.g. `"fpgm@0.5"`.
+        kind: What made it.
+        metrics: The task's metrics on `split`; `None` where a metric is not defined.
+        split: Which split the metrics are of.
+        size: Parameters, MACs and bytes.
+        artifact: Folder of the model, relative to the results folder.
+    """
+
+    step: str
+    kind: Literal["baseline", "compress", "recover"]
+    metrics: dict[str, float | None] | None = None
+    split: str | None = None
+    size: Size | None = None
+    artifact: str | None = None
+
+
+class Achieved(_Part):
+    """Reductions that were reached, as fractions of the baseline that were removed."""
+
+    channels: float | None = None
+    params: float | None = None
+    macs: float | None = None
+
+
+class Quantiles(_Part):
+    """Latency samples of one model in milliseconds."""
+
+    p10: float
+    p50: float
+    p90: float
+
+
+class Latency(_Part):
+    """Candidate against baseline, interleaved in one process.
+
+    Attributes:
+        baseline_ms: Quantiles of the baseline.
+        candidate_ms: Quantiles of the candidate.
+        ratio: Median of candidate / baseline, round by round; below 1 is faster.
+        ratio_low: Lower end of the 95 % bootstrap interval of `ratio`.
+        ratio_high: Upper end.
+        verdict: What may be said of it.
+        rounds: Interleaved rounds that were timed.
+        batch_size: Images a forward pass.
+        input_size: (height, width).
+        dtype: Of weights and images.
+        threads: Threads of the process.
+        runtime: What ran the model.
+        device: On what.
+    """
+
+    baseline_ms: Quantiles
+    candidate_ms: Quantiles
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    verdict: Literal["faster", "same", "slower", "not measurable"]
+    rounds: int
+    batch_size: int
+    input_size: tuple[int, int]
+    dtype: str
+    threads: int
+    runtime: str
+    device: str
+
+
+class CheckResult(_Part):
+    """Verdict of one self-check; only `fail` fails the cell."""
+
+    step: str
+    name: str
+    verdict: Literal["pass", "fail", "not_applicable"]
+    detail: str = ""
+    value: float | None = None
+
+
+class StageCost(_Part):
+    """What one stage of the cell cost.
+
+    Attributes:
+        kind: Which stage.
+        label: What people call it.
+        identity: Its identity.
+        state: Where it stands.
+        seconds: Wall time.
+        cpu_seconds: CPU time.
+        peak_memory_bytes: Largest resident size of its worker.
+        iterations: Optimiser steps that it really spent; `None` for stages that do not train.
+    """
+
+    kind: str
+    label: str
+    identity: str
+    state: Literal["complete", "failed", "blocked", "interrupted", "never_run"]
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    iterations: int | None = None
+
+
+class CellRecord(_Part):
+    """The result of one (model, data set, pipeline, seed).
+
+    Attributes:
+        schema_version: Version of this format.
+        cell: The cell's name, unique in its results folder.
+        benchmark: Name of the benchmark.
+        task: Name of the task.
+        model: Name of the model.
+        dataset: Name of the data set.
+        pipeline: The whole pipeline, default recoveries written out.
+        method: Name of the first method.
+        setting: Its setting as it was asked for (ratio, name or budget).
+        ratio: The setting, where it is a ratio.
+        ratio_of: What the ratio is a fraction of.
+        seed: The seed.
+        protocol: `corrected` or `seed`.
+        role: Whether the cell is a candidate or a control.
+        status: Where the cell stands.
+        failure: Why it failed, and for a blocked cell why the stage failed that blocks it.
+        failed_stage: Label of the failed stage.
+        primary_metric: Name of the metric that `retention` and `delta` are about.
+        metric_info: Unit and direction of each metric.
+        baseline: The uncompressed model.
+        steps: The models after each step of the pipeline.
+        before_recovery: Primary metric behind the last compressor, before its recovery.
+        after_recovery: Primary metric at the end of the pipeline.
+        retention: Candidate / baseline (inverse where lower is better); `None` for decibels.
+        delta: Candidate - baseline.
+        achieved: Reductions that were reached.
+        latency: Candidate against baseline.
+        checks: Verdicts of the self-checks.
+        stages: Costs of the stages, shared ones included.
+        seconds: Wall time of all stages of the cell, shared ones counted whole.
+        missing: Reason for each missing value, by field.
+        provenance: Versions, plugins, hardware, command and state of the checkout.
+    """
+
+    schema_version: Literal[1] = 1
+    cell: str
+    benchmark: str
+    task: str
+    model: str
+    dataset: str
+    pipeline: str
+    method: str
+    setting: float | str | dict[str, float] | None
+    ratio: float | None
+    ratio_of: str | None
+    seed: int
+    protocol: str
+    role: Literal["candidate", "control"] = "candidate"
+    status: CellStatus
+    failure: Failure | None = None
+    failed_stage: str | None = None
+    primary_metric: str
+    metric_info: dict[str, MetricInfo]
+    baseline: StepResult | None = None
+    steps: list[StepResult] = Field(default_factory=list)
+    before_recovery: float | None = None
+    after_recovery: float | None = None
+    retention: float | None = None
+    delta: float | None = None
+    achieved: Achieved = Field(default_factory=Achieved)
+    latency: Latency | None = None
+    checks: list[CheckResult] = Field(default_factory=list)
+    stages: list[StageCost] = Field(default_factory=list)
+    seconds: float | None = None
+    missing: dict[str, str] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+def write_record(layout: Layout, record: CellRecord) -> None:
+    """Writes the record of a cell, whole or not at all."""
+    write_text(layout.record(record.cell), record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(path: Path) -> CellRecord:
+    """Reads one record.
+
+    Raises:
+        UserError: It is not a record, or of a newer schema than this version knows.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror or error})"
+        raise UserError(message) from error
+    try:
+        return CellRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise UserError(*_unreadable(path, content, error)) from error
+
+
+def read_records(layout: Layout) -> list[CellRecord]:
+    """Reads all records of a results folder, in the order of their folders' names.
+
+    Raises:
+        UserError: One of them cannot be read.
+    """
+    return [read_record(path) for path in sorted(layout.cells.glob("*/record.json"))]
+
+
+def _unreadable(path: Path, content: bytes, error: ValidationError) -> tuple[str, str]:
+    version = _claimed_version(content)
+    if version is not None and version > RECORD_SCHEMA:
+        return (
+            f"{path}: schema version {version} is newer than this version of bench reads ({RECORD_SCHEMA})",
+            "Install a newer compression-bench to read these results.",
+        )
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    return f"{path}: not a record: {where}: {first['msg']}", "Move the folder away and run the cell again."
+
+
+def _claimed_version(content: bytes) -> int | None:
+    class Claim(BaseModel):
+        schema_version: int
+
+    try:
+        return Claim.model_validate_json(content).schema_version
+    except ValidationError:
+        return None

@@ -1,0 +1,1 @@
+"""Coupled channels: how they are found, scored, removed and checked."""

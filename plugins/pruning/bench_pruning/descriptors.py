@@ -1,0 +1,76 @@
+"""What this distribution offers, without torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from harness.registry.descriptors import MethodDescriptor, Options, TransformDescriptor
+
+
+class PruningOptions(Options):
+    """How many channels each layer loses; the same for every criterion."""
+
+    allocation: Literal["uniform", "global"] = Field(
+        default="uniform",
+        description="uniform: the same ratio in every group; global: one ranking over all groups.",
+    )
+    normalizer: Literal["none", "mean", "max"] = Field(
+        default="mean",
+        description="What a group's scores are divided by before they are ranked globally.",
+    )
+    round_to: int = Field(
+        default=1, ge=1, description="Each group keeps the nearest multiple of this many channels."
+    )
+    min_channels: int = Field(default=1, ge=1, description="Channels that every group keeps at least.")
+
+
+def pruning_method(*, name: str, summary: str, implementation: str, **overrides: Any) -> MethodDescriptor:
+    """Returns the descriptor of a pruning criterion.
+
+    Args:
+        name: The name users type.
+        summary: One line for `bench list`.
+        implementation: `"package.module:Class"` of a `bench_pruning.method.PruningMethod`.
+        overrides: Further fields of `MethodDescriptor`, e.g. `needs` or `options`.
+    """
+    defaults: dict[str, Any] = {
+        "family": "pruning",
+        "axis": "ratio",
+        "options": PruningOptions,
+        "default_recovery": "finetune",
+        "has_prepare": True,
+    }
+    return MethodDescriptor(
+        name=name, summary=summary, implementation=implementation, **{**defaults, **overrides}
+    )
+
+
+L1 = pruning_method(
+    name="l1",
+    summary="Filters with the smallest sum of absolute weights (Li et al., 2017).",
+    implementation="bench_pruning.criteria.l1:L1",
+)
+L2 = pruning_method(
+    name="l2",
+    summary="Filters with the smallest Euclidean norm.",
+    implementation="bench_pruning.criteria.l2:L2",
+)
+FPGM = pruning_method(
+    name="fpgm",
+    summary="Filters nearest to the geometric median, replaceable by the others (He et al., 2019).",
+    implementation="bench_pruning.criteria.fpgm:FPGM",
+)
+RANDOM = pruning_method(
+    name="random",
+    summary="Channels drawn at random: the baseline that a criterion has to beat.",
+    implementation="bench_pruning.criteria.random:Random",
+    needs=frozenset(),
+)
+PRUNE = TransformDescriptor(
+    name="prune",
+    summary="Removes channels from a freshly built model.",
+    implementation="bench_pruning.transform:PruneTransform",
+    version=1,
+)

@@ -1,0 +1,1 @@
+"""Semantic segmentation on mmsegmentation: the task, its models and its data sets."""

@@ -1,0 +1,106 @@
+"""What this distribution offers; free of torch and mmseg."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from harness.registry.descriptors import (
+    DatasetDescriptor,
+    Metric,
+    ModelDescriptor,
+    Options,
+    TaskDescriptor,
+)
+
+
+class DigitsOptions(Options):
+    """Options of the digit scenes."""
+
+    size: int = Field(default=64, ge=32, le=256, multiple_of=16, description="Side of a scene in pixels.")
+    scene_seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of the scenes.")
+    train: int = Field(default=1000, ge=1, description="Scenes of one pass over the training split.")
+    val: int = Field(default=250, ge=1, description="Scenes of the validation split.")
+    test: int = Field(default=400, ge=1, description="Scenes of the test split.")
+
+
+class ResidualFCNOptions(Options):
+    """Options of the residual FCN."""
+
+    base_channels: int = Field(default=16, ge=4, description="Channels of the stem and of the first stage.")
+
+
+class UNetOptions(Options):
+    """Options of the U-Net."""
+
+    base_channels: int = Field(default=16, ge=4, description="Channels of the full-resolution stage.")
+
+
+class DigitsDescriptor(DatasetDescriptor):
+    """The digit scenes; their content is that of the shared scene generator."""
+
+    def fingerprint(self, options: Options) -> str:
+        """Returns the scene generator's hash of sources, composition rules, seed and size."""
+        from bench_digits import fingerprint
+
+        digits = DigitsOptions.model_validate(options.model_dump())
+        digest: str = fingerprint(seed=digits.scene_seed, size=digits.size)
+        return digest
+
+
+SEGMENTATION = TaskDescriptor(
+    name="segmentation",
+    summary="Semantic segmentation on mmsegmentation: one class for every pixel.",
+    implementation="bench_segmentation.task:Segmentation",
+    metrics=(
+        Metric(name="mIoU"),
+        Metric(name="foreground_mIoU"),
+        Metric(name="mean_accuracy"),
+        Metric(name="pixel_accuracy"),
+    ),
+    demo_model="residual_fcn",
+    demo_dataset="digits",
+)
+
+DIGITS = DigitsDescriptor(
+    name="digits",
+    summary="Generated scenes of real handwritten digits on real photos; nothing to download.",
+    implementation="bench_segmentation.digits:Digits",
+    task="segmentation",
+    options=DigitsOptions,
+)
+
+RESIDUAL_FCN = ModelDescriptor(
+    name="residual_fcn",
+    summary="ResNet-18 with an FCN head on four stages; small enough to train on two CPU cores.",
+    implementation="bench_segmentation.models.residual_fcn:ResidualFCN",
+    task="segmentation",
+    options=ResidualFCNOptions,
+    training={
+        "iterations": 1400,
+        "batch_size": 32,
+        "optimizer": {"type": "AdamW", "lr": 3e-3, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 4e-3},
+    },
+)
+
+UNET = ModelDescriptor(
+    name="unet",
+    summary="U-Net at full resolution: slower and more accurate than residual_fcn.",
+    implementation="bench_segmentation.models.unet:UNet",
+    task="segmentation",
+    options=UNetOptions,
+    training={
+        "iterations": 1400,
+        "batch_size": 16,
+        "optimizer": {"type": "AdamW", "lr": 3e-3, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 4e-3},
+    },
+)
+
+MMSEG_ZOO = ModelDescriptor(
+    name="mmseg",
+    summary="Any configuration of the installed mmsegmentation, as mmseg::folder/config.",
+    implementation="bench_segmentation.models.zoo:MMSegZoo",
+    task="segmentation",
+    zoo=True,
+)

@@ -1,0 +1,56 @@
+"""A small U-Net."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench_segmentation.descriptors import UNetOptions
+from bench_segmentation.models.components import cross_entropy, data_preprocessor, ignore_index
+from harness.registry.model import Model
+
+if TYPE_CHECKING:
+    from harness.registry.dataset import DatasetMeta
+
+
+class UNet(Model[UNetOptions]):
+    """mmseg's U-Net with four stages: the input's sides must be multiples of 8.
+
+    Source: Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image Segmentation (2015).
+    """
+
+    def config(self, meta: DatasetMeta) -> dict[str, Any]:
+        """Returns the model config; about 0.45 M parameters at 16 base channels."""
+        base = self.options.base_channels
+        norm = {"type": "BN", "requires_grad": True}
+        stages = 4
+        return {
+            "type": "EncoderDecoder",
+            "data_preprocessor": data_preprocessor(meta),
+            "backbone": {
+                "type": "UNet",
+                "base_channels": base,
+                "num_stages": stages,
+                "strides": [1] * stages,
+                "enc_num_convs": [2] * stages,
+                "dec_num_convs": [2] * (stages - 1),
+                "downsamples": [True] * (stages - 1),
+                "enc_dilations": [1] * stages,
+                "dec_dilations": [1] * (stages - 1),
+                "norm_cfg": norm,
+            },
+            "decode_head": {
+                "type": "FCNHead",
+                "in_channels": base,
+                "in_index": stages - 1,
+                "channels": base,
+                "num_convs": 0,
+                "concat_input": False,
+                "dropout_ratio": 0.0,
+                "num_classes": len(meta.classes),
+                "ignore_index": ignore_index(meta),
+                "norm_cfg": norm,
+                "loss_decode": cross_entropy(meta),
+            },
+            "train_cfg": {},
+            "test_cfg": {"mode": "whole"},
+        }

@@ -1,0 +1,1 @@
+"""An example plugin: one pruning criterion."""

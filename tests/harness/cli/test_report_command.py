@@ -1,0 +1,68 @@
+import csv
+import io
+import json
+
+import pytest
+
+
+def test_every_cell_is_in_the_table_the_failed_one_too(bench, results):
+    result = bench("report", results)
+    assert result.exit_code == 0
+    for text in ("baseline", "fpgm", "l1", "random", "failed: oom", "96.7%", "x0.70 [0.65, 0.75]"):
+        assert text in result.output
+
+
+def test_csv_has_raw_values_and_empty_fields_for_missing_ones(bench, results):
+    rows = list(csv.DictReader(io.StringIO(bench("report", results, "--format", "csv").output)))
+    assert [row["method"] for row in rows] == ["baseline", "fpgm", "l1", "l1", "random"]
+    failed = next(row for row in rows if row["status"] == "failed")
+    assert failed["retention"] == ""
+    assert float(rows[1]["metric_after_recovery"]) == 0.58
+
+
+def test_json_has_null_for_missing_values(bench, results):
+    rows = json.loads(bench("report", results, "--json").output)
+    failed = next(row for row in rows if row["status"] == "failed")
+    assert failed["latency_ratio"] is None
+    assert rows == json.loads(bench("report", results, "--format", "json").output)
+
+
+def test_markdown_and_latex_are_tables(bench, results):
+    markdown = bench("report", results, "--format", "markdown").output.splitlines()
+    assert markdown[1].startswith("|--")
+    assert len(markdown) == 2 + 5
+    latex = bench("report", results, "--format", "latex").output
+    assert latex.startswith("\\begin{tabular}")
+    assert "96.7\\%" in latex
+
+
+@pytest.mark.parametrize(("sort", "first"), [("retention", "random"), ("-retention", "l1")])
+def test_sorting_puts_missing_values_last(bench, results, sort, first):
+    rows = json.loads(bench("report", results, "--json", "--sort", sort).output)
+    assert rows[0]["method"] == first
+    assert rows[-1]["retention"] is None
+
+
+def test_columns_are_those_that_were_asked_for_in_their_order(bench, results):
+    output = bench("report", results, "--columns", "status,method", "--format", "csv").output
+    assert output.splitlines()[:2] == ["status,method", "complete,baseline"]
+
+
+def test_a_parent_of_runs_names_each_run(bench, results):
+    other = results.parent / "other"
+    results.rename(other)
+    assert "other" not in bench("report", other, "--columns", "method,status").output.splitlines()[-2]
+    import shutil
+
+    shutil.copytree(other, results)
+    output = bench("report", results.parent).output
+    assert "demo" in output
+    assert "other" in output
+
+
+def test_an_unreadable_record_is_named(bench, results):
+    record = next(results.glob("cells/*/record.json"))
+    record.write_text("{")
+    result = bench("report", results)
+    assert result.exit_code == 2
+    assert str(record) in result.output.replace("\n", "")

@@ -1,0 +1,96 @@
+"""Real worker processes: crashes, kills and orphans."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.execution.local import LocalExecutor
+from harness.execution.messages import FailedMessage, ProgressMessage
+from harness.plan.identity import StageFields, identity_of
+from harness.plan.job import StageJob
+
+
+def make_job(root: Path, name: str, **parameters) -> StageJob:
+    fields = StageFields(kind="train", parameters={"task": name, **parameters})
+    work = root / "work" / name
+    work.mkdir(parents=True)
+    return StageJob(fields=fields, identity=identity_of(fields), label=name, inputs={}, work=work, root=root)
+
+
+def wait_for_end(executor, seconds=60.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for event in executor.wait(0.2):
+            if not isinstance(event.message, ProgressMessage):
+                return event
+    pytest.fail("the worker said nothing")
+
+
+@pytest.fixture
+def executor():
+    made = LocalExecutor(workers=1)
+    yield made
+    made.close()
+
+
+def test_an_error_in_a_stage_is_published_and_the_worker_lives_on(tmp_path, executor):
+    for name in ("no_such_task", "another"):
+        executor.submit(make_job(tmp_path, name))
+        event = wait_for_end(executor)
+        assert isinstance(event.message, FailedMessage)
+        assert event.message.failure.kind == "config_error"
+        assert name in event.message.failure.message
+        assert not event.lost
+        log = (tmp_path / event.message.failure.log).read_text()
+        assert "Traceback" in log
+    assert executor.running == 0
+    assert len(executor._workers) == 1
+
+
+def test_a_killed_worker_is_a_lost_worker_and_the_next_job_gets_a_new_one(tmp_path, executor):
+    executor.submit(make_job(tmp_path, "one"))
+    os.kill(executor._workers[0]._process.pid, signal.SIGKILL)
+    event = wait_for_end(executor)
+    assert event.lost
+    assert isinstance(event.message, FailedMessage)
+    assert event.message.failure.kind == "worker_lost"
+    assert "signal 9" in event.message.failure.message
+    executor.submit(make_job(tmp_path, "two"))
+    assert not wait_for_end(executor).lost
+
+
+ORPHAN = """
+import sys
+from harness.execution.local import LocalExecutor
+executor = LocalExecutor(1)
+worker = executor._start()
+print(worker._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_worker_never_outlives_its_scheduler(tmp_path):
+    scheduler = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert scheduler.stdout is not None
+    worker = int(scheduler.stdout.readline())
+    scheduler.kill()
+    scheduler.communicate()
+    end = time.monotonic() + 20
+    while _alive(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _alive(worker)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -1,0 +1,194 @@
+"""The scheduler against an executor that only pretends: order, exclusiveness, failures, sharing."""
+
+import pytest
+
+from harness.execution.local import Event
+from harness.execution.messages import DoneMessage, FailedMessage
+from harness.execution.scheduler import JobSettings, Scheduler
+from harness.execution.states import read_states
+from harness.plan.identity import StageFields
+from harness.plan.stage import Stage
+from harness.store.failure import Failure
+from harness.store.layout import Layout
+from harness.store.lock import StageLock
+from harness.store.stage import StageFile, publish_failure, publish_stage, read_failure
+
+
+def stage(name, kind="train", **inputs):
+    fields = StageFields(kind=kind, parameters={"name": name}, inputs={k: v.identity for k, v in inputs.items()})
+    return Stage(fields=fields, label=name, subject="", inputs=tuple(inputs.items()))
+
+
+TRAIN = stage("train")
+PREPARE = stage("prepare", "prepare", model=TRAIN)
+LOW = stage("low", "compress", model=TRAIN, state=PREPARE)
+HIGH = stage("high", "compress", model=TRAIN, state=PREPARE)
+MEASURE = stage("measure", "measure", candidate=LOW, baseline=TRAIN)
+STAGES = [TRAIN, PREPARE, LOW, MEASURE, HIGH]
+
+
+class Quiet:
+    def started(self, stage): ...
+    def progressed(self, stage, message): ...
+    def finished(self, stage, states): ...
+
+
+class PretendExecutor:
+    """Finishes one job at each wait; `fail` and `lose` name the stages that go wrong."""
+
+    def __init__(self, layout, workers=1, fail=(), lose=(), interrupt_at=None):
+        self.layout, self.workers, self.fail, self.lose = layout, workers, set(fail), set(lose)
+        self.interrupt_at = interrupt_at
+        self.jobs, self.ran, self.together, self.closed = [], [], [], False
+
+    @property
+    def running(self):
+        return len(self.jobs)
+
+    @property
+    def free(self):
+        return self.workers - len(self.jobs)
+
+    def submit(self, job):
+        self.jobs.append(job)
+        self.ran.append(job.label)
+        self.together.append({other.label for other in self.jobs})
+
+    def wait(self, timeout):
+        if not self.jobs:
+            return []
+        if self.interrupt_at == self.jobs[0].label:
+            raise KeyboardInterrupt
+        job = self.jobs.pop(0)
+        failure = FailedMessage(failure=Failure(kind="oom", message="x"))
+        if job.label in self.lose:
+            return [Event(job.identity, failure, lost=True)]
+        if job.label in self.fail:
+            publish_failure(self.layout, job.work, job.fields.kind, job.identity, job.label, failure.failure)
+            return [Event(job.identity, failure)]
+        publish_stage(self.layout, job.work, file_of(job.fields, job.identity))
+        return [Event(job.identity, DoneMessage())]
+
+    def close(self):
+        self.closed = True
+
+
+def file_of(fields, identity):
+    return StageFile(
+        kind=fields.kind, identity=identity, fields=fields.model_dump(), label="", result={},
+        started="", seconds=0, cpu_seconds=0, environment={},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path)
+
+
+def run(layout, executor, *, measure_last=False, **reading):
+    states = read_states(STAGES, layout, **reading)
+    settled = []
+    scheduler = Scheduler(
+        states, layout, executor, Quiet(), JobSettings("cpu", 1, ()), settled.append, measure_last=measure_last
+    )
+    scheduler.run()
+    return states, settled
+
+
+def test_everything_runs_once_and_behind_its_inputs(layout):
+    executor = PretendExecutor(layout)
+    states, settled = run(layout, executor)
+    assert executor.ran == ["train", "prepare", "low", "measure", "high"]
+    assert states.count("complete") == 5
+    assert [stage.label for stage in settled] == executor.ran
+    assert executor.closed
+
+
+def test_a_second_run_does_nothing_and_a_new_stage_runs_alone(layout):
+    run(layout, PretendExecutor(layout))
+    again = PretendExecutor(layout)
+    run(layout, again)
+    assert again.ran == []
+
+
+def test_no_skip_existing_runs_everything_again(layout):
+    run(layout, PretendExecutor(layout))
+    states = read_states(STAGES, layout, skip_existing=False)
+    again = PretendExecutor(layout)
+    Scheduler(
+        states, layout, again, Quiet(), JobSettings("cpu", 1, ()), lambda stage: None, measure_last=False, redo=True
+    ).run()
+    assert len(again.ran) == 5
+
+
+def test_measure_shares_its_host_with_nothing(layout):
+    executor = PretendExecutor(layout, workers=3)
+    run(layout, executor, measure_last=True)
+    assert executor.ran[-1] == "measure"
+    assert {"low", "high"} in executor.together
+    assert all(labels == {"measure"} for labels in executor.together if "measure" in labels)
+
+
+def test_a_failure_blocks_what_depends_on_it_and_nothing_else(layout):
+    executor = PretendExecutor(layout, fail=["low"])
+    states, _ = run(layout, executor)
+    assert [states[stage] for stage in STAGES] == ["complete", "complete", "failed", "blocked", "complete"]
+    assert states.blocker(MEASURE) == LOW
+
+
+def test_a_lost_worker_leaves_a_typed_failure(layout):
+    run(layout, PretendExecutor(layout, lose=["high"]))
+    failure = read_failure(layout, HIGH.kind, HIGH.identity)
+    assert failure is not None
+    assert failure.kind == "oom"
+
+
+def test_failed_stays_failed_until_it_is_retried(layout):
+    run(layout, PretendExecutor(layout, fail=["low"]))
+    again = PretendExecutor(layout)
+    states, _ = run(layout, again)
+    assert again.ran == []
+    assert states[LOW] == "failed"
+    assert states[MEASURE] == "blocked"
+    retried = PretendExecutor(layout)
+    states, _ = run(layout, retried, retry=lambda failure: failure.kind == "oom")
+    assert retried.ran == ["low", "measure"]
+    assert states.count("complete") == 5
+
+
+def test_interruption_closes_the_executor_and_frees_the_lock(layout):
+    executor = PretendExecutor(layout, interrupt_at="prepare")
+    states = read_states(STAGES, layout)
+    scheduler = Scheduler(
+        states, layout, executor, Quiet(), JobSettings("cpu", 1, ()), lambda stage: None, measure_last=False
+    )
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.run()
+    assert executor.closed
+    assert states[PREPARE] == "interrupted"
+    lock = StageLock(layout, PREPARE.kind, PREPARE.identity)
+    assert lock.acquire()
+    lock.release()
+    run(layout, PretendExecutor(layout))
+
+
+def test_a_stage_that_another_process_runs_is_waited_for_and_not_run(layout):
+    lock = StageLock(layout, TRAIN.kind, TRAIN.identity)
+    assert lock.acquire()
+
+    class Elsewhere(PretendExecutor):
+        waits = 0
+
+        def wait(self, timeout):
+            self.waits += 1
+            if self.waits == 3:
+                work = layout.work(TRAIN.kind, TRAIN.identity)
+                work.mkdir(parents=True)
+                publish_stage(layout, work, file_of(TRAIN.fields, TRAIN.identity))
+                lock.release()
+            return super().wait(timeout)
+
+    executor = Elsewhere(layout)
+    states, _ = run(layout, executor)
+    assert executor.ran == ["prepare", "low", "measure", "high"]
+    assert states.count("complete") == 5
