@@ -48,8 +48,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _bench(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     pass
-

@@ -78,7 +78,12 @@ def examine() -> list[Finding]:
 def _python() -> Iterator[Finding]:
     supported = (3, 10) <= sys.version_info[:2] <= (3, 12)
     advice = "" if supported else "Use Python 3.10, 3.11 or 3.12."
-    yield Finding("ok" if supported else "note", "Python", f"{platform.python_version()} on {platform.platform()}", advice)
+    yield Finding(
+        "ok" if supported else "note",
+        "Python",
+        f"{platform.python_version()} on {platform.platform()}",
+        advice,
+    )
     yield Finding("ok", "compression-bench", version("compression-bench"))
 
 
@@ -92,8 +97,15 @@ def _torch() -> Iterator[Finding]:
     gpus = ", ".join(found["gpus"])
     advice = "" if gpus else "Runs on the CPU. For a GPU, install a CUDA build of torch and NVIDIA's driver."
     yield Finding("ok" if gpus else "note", "devices", gpus or "cpu only", advice)
-    advice = "" if found["ops"] else "Enough for segmentation. Detection needs them: see the README on compiled operations."
-    yield Finding("ok" if found["ops"] else "note", "mmcv operations", "compiled" if found["ops"] else "not compiled", advice)
+    advice = (
+        "" if found["ops"] else "Enough for segmentation. Detection needs them: see the README on compiled operations."
+    )
+    yield Finding(
+        "ok" if found["ops"] else "note",
+        "mmcv operations",
+        "compiled" if found["ops"] else "not compiled",
+        advice,
+    )
 
 
 def _openmmlab() -> Iterator[Finding]:

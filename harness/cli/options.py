@@ -14,7 +14,8 @@ _GRID = "Grid"
 _RUNNING = "Running"
 
 BenchmarkFile = Annotated[
-    Path | None, typer.Argument(metavar="[BENCHMARK.yaml]", help="Benchmark file; flags override it.", show_default=False)
+    Path | None,
+    typer.Argument(metavar="[BENCHMARK.yaml]", help="Benchmark file; flags override it.", show_default=False),
 ]
 Task = Annotated[str | None, typer.Option("--task", help="Task; default: that of the models, or the demo's.")]
 Models = Annotated[str | None, typer.Option("--models", help="Models, e.g. residual_fcn,unet or mmseg::<zoo config>.")]
@@ -31,18 +32,22 @@ Assignments = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the benchmark file, e.g. recovery.iterations=50."),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False)
+    Path | None,
+    typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N cells.")]
 Skip = Annotated[
-    bool, typer.Option("--skip-existing/--no-skip-existing", help="Keep complete stages, or run everything again.")
+    bool,
+    typer.Option("--skip-existing/--no-skip-existing", help="Keep complete stages, or run everything again."),
 ]
 Retry = Annotated[
-    str, typer.Option("--retry", help="Failed stages to try again: none, all, or kinds such as oom,worker_lost.")
+    str,
+    typer.Option("--retry", help="Failed stages to try again: none, all, or kinds such as oom,worker_lost."),
 ]
 Disable = Annotated[
-    str | None, typer.Option("--disable", help="Plugins to switch off: a name, a distribution, or group:name.")
+    str | None,
+    typer.Option("--disable", help="Plugins to switch off: a name, a distribution, or group:name."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

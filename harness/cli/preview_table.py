@@ -21,7 +21,17 @@ def preview_table(preview: Preview) -> Table:
         table.add_column(title, overflow="fold")
     for shown in preview.cells:
         cell = shown.cell
-        kinds = ", ".join(f"{kind} x{n}" if n > 1 else kind for kind, n in Counter(s.kind for s in shown.to_run).items())
-        row = (cell.model, cell.dataset, str(cell.seed), str(cell.pipeline), shown.action, shown.reason, kinds)
+        kinds = ", ".join(
+            f"{kind} x{n}" if n > 1 else kind for kind, n in Counter(s.kind for s in shown.to_run).items()
+        )
+        row = (
+            cell.model,
+            cell.dataset,
+            str(cell.seed),
+            str(cell.pipeline),
+            shown.action,
+            shown.reason,
+            kinds,
+        )
         table.add_row(*(Text(text) for text in row), style=_STYLES[shown.action])
     return table

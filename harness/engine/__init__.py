@@ -1,0 +1,1 @@
+"""The only package that touches torch and mmengine: train, evaluate, compress, measure, check."""

@@ -43,8 +43,10 @@ def check_compression(before: nn.Module, after: nn.Module, context: StageContext
     return checks
 
 
-def check_reload(model: nn.Module, folder: Path, registry: Registry, images: torch.Tensor, context: StageContext) -> Check:
-    """Returns whether the artifact in `folder` rebuilds `model` with bit-identical outputs for `images` [N, 3, H, W]."""
+def check_reload(
+    model: nn.Module, folder: Path, registry: Registry, images: torch.Tensor, context: StageContext
+) -> Check:
+    """Returns whether the artifact in `folder` rebuilds `model` bit for bit, judged by `images` [N, 3, H, W]."""
     reloaded = load_model(folder, registry).model.to(images.device)
     with torch.no_grad():
         difference = (context.task.predict(model.eval(), images) - context.task.predict(reloaded, images)).abs().max()
@@ -67,9 +69,7 @@ def require_passed(checks: Sequence[Check]) -> None:
         raise CheckFailedError(message, "The model was not used. `stage.log` has the details.")
 
 
-def _same_shape(
-    name: str, before: nn.Module, after: nn.Module, context: StageContext, size: tuple[int, int]
-) -> Check:
+def _same_shape(name: str, before: nn.Module, after: nn.Module, context: StageContext, size: tuple[int, int]) -> Check:
     images = context.example_images(batch_size=1, size=size)
     with torch.no_grad():
         try:

@@ -56,7 +56,9 @@ class ProgressHook(Hook):
         loss = float((outputs or {})["loss"])
         if not math.isfinite(loss):
             message = f"the loss is {loss} at iteration {done} of {runner.max_iters}"
-            raise NonFiniteLossError(message, "Lower the learning rate or switch AMP off, then run with --retry nan_loss.")
+            raise NonFiniteLossError(
+                message, "Lower the learning rate or switch AMP off, then run with --retry nan_loss."
+            )
         self.losses.append(loss)
         self._progress(done, runner.max_iters, f"loss {loss:.3f}")
 
@@ -96,10 +98,17 @@ def train(
         model=model,
         work_dir=str(work),
         train_dataloader=dict(loader),
-        train_cfg={"type": "IterBasedTrainLoop", "max_iters": budget.iterations, "val_interval": budget.iterations + 1},
+        train_cfg={
+            "type": "IterBasedTrainLoop",
+            "max_iters": budget.iterations,
+            "val_interval": budget.iterations + 1,
+        },
         optim_wrapper=_optim_wrapper(budget),
         param_scheduler=_schedulers(budget),
-        default_hooks={**_QUIET_HOOKS, "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False}},
+        default_hooks={
+            **_QUIET_HOOKS,
+            "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
+        },
         custom_hooks=[*hooks, reporter],
         **_common(seed, scope, name, deterministic),
     )

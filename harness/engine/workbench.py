@@ -12,7 +12,15 @@ from mmengine.registry import init_default_scope
 
 from harness.errors import UserError
 from harness.plan.job import StageJob
-from harness.registry import Dataset, DatasetMeta, Registry, Task, discover, load_implementation, validate_options
+from harness.registry import (
+    Dataset,
+    DatasetMeta,
+    Registry,
+    Task,
+    discover,
+    load_implementation,
+    validate_options,
+)
 from harness.registry.method import Compressor, Recovery
 
 Progress = Callable[[int, int, str], None]

@@ -1,0 +1,1 @@
+"""Scheduler, worker processes, local executor, failure types, progress display."""

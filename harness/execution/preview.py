@@ -70,8 +70,7 @@ class Preview:
                     "action": shown.action,
                     "reason": shown.reason,
                     "stages": [
-                        {"kind": stage.kind, "label": stage.label, "identity": stage.identity}
-                        for stage in shown.to_run
+                        {"kind": stage.kind, "label": stage.label, "identity": stage.identity} for stage in shown.to_run
                     ],
                 }
                 for shown in self.cells
@@ -97,7 +96,9 @@ def _cell(planned: PlannedCell, states: StageStates) -> CellPreview:
     to_run = tuple(stage for stage in planned.stages if states[stage] == "waiting")
     failed = next((stage for stage in planned.stages if states[stage] == "failed"), None)
     if failed is not None:
-        reason = f"{failed.label} failed before: {states.failures[failed].kind} (--retry {states.failures[failed].kind})"
+        reason = (
+            f"{failed.label} failed before: {states.failures[failed].kind} (--retry {states.failures[failed].kind})"
+        )
         return CellPreview(planned.cell, "skip", reason, to_run)
     if not to_run:
         return CellPreview(planned.cell, "keep", "complete", ())

@@ -211,9 +211,7 @@ def _environments(files: Mapping[Stage, StageFile | None]) -> list[dict[str, Any
 
 def _plugins(planned: PlannedCell) -> dict[str, dict[str, str | None]]:
     """Returns distribution, version and source hash of all plugins that made the cell, by role and name."""
-    return {
-        f"{stage.kind}.{role}": plugin for stage in planned.stages for role, plugin in stage.fields.plugins.items()
-    }
+    return {f"{stage.kind}.{role}": plugin for stage in planned.stages for role, plugin in stage.fields.plugins.items()}
 
 
 def _missing(record: CellRecord, unit: str) -> dict[str, str]:

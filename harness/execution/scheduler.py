@@ -24,26 +24,34 @@ class Executor(Protocol):
     """What the scheduler needs of an executor."""
 
     @property
-    def running(self) -> int: ...
+    def running(self) -> int:
+        """Jobs in flight."""
 
     @property
-    def free(self) -> int: ...
+    def free(self) -> int:
+        """Jobs that can be submitted now."""
 
-    def submit(self, job: StageJob) -> None: ...
+    def submit(self, job: StageJob) -> None:
+        """Starts a job."""
 
-    def wait(self, timeout: float) -> list[Event]: ...
+    def wait(self, timeout: float) -> list[Event]:
+        """Returns what has happened, at the latest after `timeout` seconds."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends everything at once."""
 
 
 class Display(Protocol):
     """What shows people how a run is going."""
 
-    def started(self, stage: Stage) -> None: ...
+    def started(self, stage: Stage) -> None:
+        """A stage has been handed to a worker."""
 
-    def progressed(self, stage: Stage, message: ProgressMessage) -> None: ...
+    def progressed(self, stage: Stage, message: ProgressMessage) -> None:
+        """A stage has told how far it is."""
 
-    def finished(self, stage: Stage, states: StageStates) -> None: ...
+    def finished(self, stage: Stage, states: StageStates) -> None:
+        """A stage has become complete or failed."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ class StageStates:
                 self._states[stage] = "blocked"
 
 
-def read_states(stages: Iterable[Stage], layout: Layout, *, retry: RetryRule = never_retry, skip_existing: bool = True) -> StageStates:
+def read_states(
+    stages: Iterable[Stage], layout: Layout, *, retry: RetryRule = never_retry, skip_existing: bool = True
+) -> StageStates:
     """Returns where the stages stand by what lies in the results folder, and by nothing else.
 
     Args:

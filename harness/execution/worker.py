@@ -55,9 +55,7 @@ def _run(job: StageJob, channel: TextIO) -> None:
         publish_stage(layout, job.work, stage)
         message: DoneMessage | FailedMessage = DoneMessage()
     except BaseException as error:  # whatever a plugin raises fails its stage and nothing else
-        failure = publish_failure(
-            layout, job.work, job.fields.kind, job.identity, job.label, failure_of(error)
-        )
+        failure = publish_failure(layout, job.work, job.fields.kind, job.identity, job.label, failure_of(error))
         message = FailedMessage(failure=failure)
     channel.write(message.model_dump_json() + "\n")
 
@@ -132,7 +130,9 @@ def _log_to(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8", buffering=1) as stream:
         for descriptor in (1, 2):
             os.dup2(stream.fileno(), descriptor)
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s", force=True)
+        logging.basicConfig(
+            level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s", force=True
+        )
         try:
             yield
         except BaseException:

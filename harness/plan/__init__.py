@@ -1,0 +1,1 @@
+"""From a benchmark to cells and a graph of stages; the identity of a stage."""

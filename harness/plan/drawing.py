@@ -80,7 +80,9 @@ class Drawer:
             points.append(ModelPoint(str(call), "compress", made, self._evaluate(cell, made, str(call))))
         elif all(descriptor.trains for descriptor in descriptors):
             made = self._recover(cell, step, source, points[-1].step)
-            points.append(ModelPoint(str(step), "recover", made, self._evaluate(cell, made, f"{step} after {points[-1].step}")))
+            points.append(
+                ModelPoint(str(step), "recover", made, self._evaluate(cell, made, f"{step} after {points[-1].step}"))
+            )
         elif any(descriptor.trains for descriptor in descriptors):
             message = f"{step}: `none` cannot be joined with a training"
             raise UserError(message, "Drop it, or drop the other recoveries.")
@@ -106,7 +108,12 @@ class Drawer:
         shown = call.name if key is None else str(call)
         parameters = {"method": method.json, "key": key, **self._method_parameters(cell, method)}
         return self._stage(
-            cell, "prepare", f"prepare {shown}", parameters, inputs={"model": source}, plugins={"method": method}
+            cell,
+            "prepare",
+            f"prepare {shown}",
+            parameters,
+            inputs={"model": source},
+            plugins={"method": method},
         )
 
     def _compress(self, cell: Cell, call: MethodCall, source: Stage, state: Stage | None) -> Stage:
@@ -118,9 +125,7 @@ class Drawer:
             **self._method_parameters(cell, method),
         }
         inputs = {"model": source, "state": state} if state else {"model": source}
-        return self._stage(
-            cell, "compress", f"compress {call}", parameters, inputs=inputs, plugins={"method": method}
-        )
+        return self._stage(cell, "compress", f"compress {call}", parameters, inputs=inputs, plugins={"method": method})
 
     def _recover(self, cell: Cell, step: Step, source: Stage, behind: str) -> Stage:
         methods = [self._method(call) for call in step.calls]
@@ -133,11 +138,19 @@ class Drawer:
         }
         plugins = {f"method.{method.json['name']}": method for method in methods}
         return self._stage(
-            cell, "recover", f"recover {step} after {behind}", parameters, inputs={"model": source}, plugins=plugins
+            cell,
+            "recover",
+            f"recover {step} after {behind}",
+            parameters,
+            inputs={"model": source},
+            plugins=plugins,
         )
 
     def _evaluate(self, cell: Cell, made: Stage, shown: str) -> Stage:
-        parameters = {"evaluation": self._benchmark.evaluation.model_dump(mode="json"), "protocol": cell.protocol}
+        parameters = {
+            "evaluation": self._benchmark.evaluation.model_dump(mode="json"),
+            "protocol": cell.protocol,
+        }
         return self._stage(cell, "evaluate", f"evaluate {shown}", parameters, inputs={"model": made})
 
     def _measure(self, cell: Cell, made: Stage, baseline: Stage) -> Stage:
@@ -207,7 +220,9 @@ class Drawer:
         key = (what, task, choice.name)
         if key not in self._chosen:
             plugin = (
-                self._registry.model(task, choice.name)[0] if what == "model" else self._registry.dataset(task, choice.name)
+                self._registry.model(task, choice.name)[0]
+                if what == "model"
+                else self._registry.dataset(task, choice.name)
             )
             options = validate_options(plugin, choice.options, where=f"{what} {choice.name}")
             json = {"name": choice.name, "options": options.model_dump(mode="json")}

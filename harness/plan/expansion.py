@@ -106,9 +106,7 @@ def _pipelines(benchmark: Benchmark, registry: Registry) -> Iterator[tuple[Pipel
         yield from _grid(entry, benchmark, registry, "control")
 
 
-def _grid(
-    entry: MethodEntry, benchmark: Benchmark, registry: Registry, role: Role
-) -> Iterator[tuple[Pipeline, Role]]:
+def _grid(entry: MethodEntry, benchmark: Benchmark, registry: Registry, role: Role) -> Iterator[tuple[Pipeline, Role]]:
     for call in method_variants(entry):
         descriptor = registry.method(call.name).descriptor
         for setting in _settings(descriptor, benchmark):

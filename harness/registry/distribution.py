@@ -81,9 +81,7 @@ def _header(distribution: Distribution, key: str) -> str:
 def _is_editable(distribution: Distribution, packages: Iterable[str]) -> bool:
     if re.search(r'"editable"\s*:\s*true', distribution.read_text("direct_url.json") or ""):
         return True
-    record = (
-        distribution.read_text("RECORD") or ""
-    )  # what was copied; source that lies elsewhere is not listed
+    record = distribution.read_text("RECORD") or ""  # what was copied; source that lies elsewhere is not listed
     return not all(re.search(rf"^{re.escape(name)}(/|\.py,)", record, re.MULTILINE) for name in packages)
 
 

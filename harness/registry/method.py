@@ -102,9 +102,7 @@ class Compressor(ABC, Generic[OptionsT]):
         return State()
 
     @abstractmethod
-    def compress(
-        self, model: nn.Module, setting: Setting | None, state: State, context: Context
-    ) -> Compression:
+    def compress(self, model: nn.Module, setting: Setting | None, state: State, context: Context) -> Compression:
         """Returns the model compressed to `setting`; cheap.
 
         Args:

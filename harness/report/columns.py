@@ -105,6 +105,7 @@ COLUMNS = {
     )
 }
 
+
 def choose_columns(names: Sequence[str]) -> list[Column]:
     """Returns the named columns in that order.
 

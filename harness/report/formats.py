@@ -51,7 +51,12 @@ def as_json(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     return json.dumps(chosen, indent=2, allow_nan=False, ensure_ascii=False)
 
 
-RENDERERS: dict[str, Renderer] = {"markdown": markdown, "latex": latex, "csv": comma_separated, "json": as_json}
+RENDERERS: dict[str, Renderer] = {
+    "markdown": markdown,
+    "latex": latex,
+    "csv": comma_separated,
+    "json": as_json,
+}
 
 
 def _plain(value: object) -> object:

@@ -47,7 +47,12 @@ def _rows_of(run: Run) -> list[Row]:
 
 
 def _order(record: CellRecord) -> tuple[bool, str, float, str]:
-    return (record.role == "control", record.method, record.ratio if record.ratio is not None else -1.0, record.pipeline)
+    return (
+        record.role == "control",
+        record.method,
+        record.ratio if record.ratio is not None else -1.0,
+        record.pipeline,
+    )
 
 
 def _baseline(records: Sequence[CellRecord]) -> Row | None:

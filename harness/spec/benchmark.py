@@ -131,9 +131,7 @@ class Benchmark(_Section):
         default=(), description="Fractions removed, at least 0 and below 1, for methods with a ratio."
     )
     ratio_of: RatioOf = Field(default="channels", description="What a ratio is a fraction of.")
-    precisions: Listed[str] = Field(
-        default=(), description="Names such as int8, for methods with a precision."
-    )
+    precisions: Listed[str] = Field(default=(), description="Names such as int8, for methods with a precision.")
     pipelines: Listed[PipelineText] = Field(
         default=(), description="Complete pipelines with their settings, such as sirfp@0.5+cwd+ptq@int8."
     )

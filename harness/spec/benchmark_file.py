@@ -17,9 +17,7 @@ from harness.spec.splitting import split_list
 from harness.spec.yaml_document import YamlDocument, read_yaml, read_yaml_file
 
 _NUMBERS = ("ratios", "seeds")
-_LISTS = tuple(
-    name for name, field in Benchmark.model_fields.items() if get_origin(field.annotation) is tuple
-)
+_LISTS = tuple(name for name, field in Benchmark.model_fields.items() if get_origin(field.annotation) is tuple)
 
 
 def load_benchmark(path: FilePath) -> Benchmark:
@@ -124,9 +122,7 @@ def _plain(text: str) -> Any:
 
 
 def _flag_error(problems: list[Problem], origins: Mapping[Path, str]) -> UserError:
-    named = [
-        replace(problem, path=_origin(problem.path, origins), text=_told(problem)) for problem in problems
-    ]
+    named = [replace(problem, path=_origin(problem.path, origins), text=_told(problem)) for problem in problems]
     if len(named) == 1:
         (problem,) = named
         return UserError(f"{path_text(problem.path)}: {problem.text}", problem.hint)

@@ -17,12 +17,8 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Literal["onecycle", "poly", "cosine", "constant"] = Field(
-        default="onecycle", description="The curve."
-    )
-    max_lr: float | None = Field(
-        default=None, gt=0, description="Peak of onecycle; default: the optimiser's."
-    )
+    type: Literal["onecycle", "poly", "cosine", "constant"] = Field(default="onecycle", description="The curve.")
+    max_lr: float | None = Field(default=None, gt=0, description="Peak of onecycle; default: the optimiser's.")
     power: float = Field(default=0.9, gt=0, description="Exponent of poly.")
 
 
@@ -41,9 +37,7 @@ class TrainingBudget(BaseModel):
     amp: bool = Field(default=False, description="Automatic mixed precision.")
 
 
-def completed_budget(
-    partial: TrainingBudget | None, base: TrainingBudget | Mapping[str, Any]
-) -> TrainingBudget:
+def completed_budget(partial: TrainingBudget | None, base: TrainingBudget | Mapping[str, Any]) -> TrainingBudget:
     """Returns `base` with what `partial` states laid over it.
 
     Sections are merged key by key, except that an optimiser with a `type` of its own replaces the base's.

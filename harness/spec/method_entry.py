@@ -56,7 +56,5 @@ def _single_call(text: str) -> MethodCall:
         raise UserError(message, "pipelines are listed under `pipelines` (--pipelines)")
     if call.setting is not None:
         message = f"{text!r} has a setting; a method is listed without"
-        raise UserError(
-            message, "settings come from `ratios` and `precisions`; `pipelines` is for complete ones"
-        )
+        raise UserError(message, "settings come from `ratios` and `precisions`; `pipelines` is for complete ones")
     return call

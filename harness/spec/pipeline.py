@@ -205,9 +205,7 @@ def _item(scanner: Scanner) -> Any:
     if scanner.next_is('"'):
         quoted = scanner.match(_QUOTED)
         if quoted is None:
-            scanner.fail(
-                "a string with its closing quote", r"inside, write \" for a quote, \\ for a backslash"
-            )
+            scanner.fail("a string with its closing quote", r"inside, write \" for a quote, \\ for a backslash")
         return _ESCAPE.sub(r"\1", quoted[1:-1])
     number = _number(scanner)
     if number is not None:

@@ -70,8 +70,5 @@ class Scanner:
         # One character a column, whatever the text holds: the caret must stand below the right one.
         shown = "".join(character if character.isprintable() else " " for character in self.text)
         prefix = f"{self.where}: " if self.where else ""
-        message = (
-            f"{prefix}expected {expected} at column {index + 1}, found {found}\n"
-            f"    {shown}\n    {' ' * index}^"
-        )
+        message = f"{prefix}expected {expected} at column {index + 1}, found {found}\n    {shown}\n    {' ' * index}^"
         raise UserError(message, hint)

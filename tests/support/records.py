@@ -1,7 +1,16 @@
 """Records as runs write them, for tests of what reads them."""
 
 from harness.store.failure import Failure
-from harness.store.record import Achieved, CellRecord, Latency, MetricInfo, Quantiles, Size, StageCost, StepResult
+from harness.store.record import (
+    Achieved,
+    CellRecord,
+    Latency,
+    MetricInfo,
+    Quantiles,
+    Size,
+    StageCost,
+    StepResult,
+)
 
 
 def make_record(pipeline, *, status="complete", after=0.58, seed=0, role="candidate", model="residual_fcn", ratio=0.5):
@@ -43,7 +52,9 @@ def make_record(pipeline, *, status="complete", after=0.58, seed=0, role="candid
 
 def _step(name, kind, metric, params, macs):
     size = Size(params=params, macs=macs, input_shape=(1, 3, 64, 64), bytes=4 * params)
-    return StepResult(step=name, kind=kind, metrics={"mIoU": metric}, split="test", size=size, artifact=f"stages/{name}")
+    return StepResult(
+        step=name, kind=kind, metrics={"mIoU": metric}, split="test", size=size, artifact=f"stages/{name}"
+    )
 
 
 def _latency():

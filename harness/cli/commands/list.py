@@ -26,7 +26,8 @@ _GROUPS = {
 
 def list_plugins(
     what: Annotated[
-        list[str] | None, typer.Argument(help=f"Of {', '.join(_GROUPS)}.  [default: all that have any]", show_default=False)
+        list[str] | None,
+        typer.Argument(help=f"Of {', '.join(_GROUPS)}.  [default: all that have any]", show_default=False),
     ] = None,
     disable: options.Disable = None,
     as_json: options.Json = False,

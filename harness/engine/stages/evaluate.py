@@ -27,4 +27,7 @@ def run_evaluate(bench: Workbench) -> dict[str, Any]:
         progress=bench.progress,
     )
     metrics = bench.task.metrics(raw, bench.meta)
-    return {"split": split, "metrics": {key: value if math.isfinite(value) else None for key, value in metrics.items()}}
+    return {
+        "split": split,
+        "metrics": {key: value if math.isfinite(value) else None for key, value in metrics.items()},
+    }

@@ -20,9 +20,7 @@ class PruningOptions(Options):
         default="mean",
         description="What a group's scores are divided by before they are ranked globally.",
     )
-    round_to: int = Field(
-        default=1, ge=1, description="Each group keeps the nearest multiple of this many channels."
-    )
+    round_to: int = Field(default=1, ge=1, description="Each group keeps the nearest multiple of this many channels.")
     min_channels: int = Field(default=1, ge=1, description="Channels that every group keeps at least.")
 
 
@@ -42,9 +40,7 @@ def pruning_method(*, name: str, summary: str, implementation: str, **overrides:
         "default_recovery": "finetune",
         "has_prepare": True,
     }
-    return MethodDescriptor(
-        name=name, summary=summary, implementation=implementation, **{**defaults, **overrides}
-    )
+    return MethodDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})
 
 
 L1 = pruning_method(

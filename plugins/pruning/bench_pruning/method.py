@@ -79,17 +79,13 @@ class PruningMethod(Compressor[PruningOptions]):
         scores: dict[str, torch.Tensor] = {}
         for done, group in enumerate(found.prunable, start=1):
             with torch.no_grad():
-                scores[SCORES + group.name] = self._checked(
-                    group, self.score(BoundGroup(group, model), statistics)
-                )
+                scores[SCORES + group.name] = self._checked(group, self.score(BoundGroup(group, model), statistics))
             context.progress(done, len(found.prunable), group.name)
         groups = [group.to_json() for group in found.prunable]
         pinned = [{"module": path, "reason": reason} for path, reason in found.pinned]
         return State(tensors=scores, data={"groups": groups, "pinned": pinned})
 
-    def compress(
-        self, model: nn.Module, setting: Setting | None, state: State, context: Context
-    ) -> Compression:
+    def compress(self, model: nn.Module, setting: Setting | None, state: State, context: Context) -> Compression:
         """Returns the model without the channels that score lowest; ratio 0 changes nothing.
 
         `achieved["channels"]` is the fraction removed of all channels of prunable groups, where a channel
@@ -146,9 +142,7 @@ def _require_prunable(model: nn.Module, found: Trace) -> None:
     if not found.prunable:
         reasons = "; ".join(f"`{path}`: {reason}" for path, reason in found.pinned[:3])
         message = f"no channel of {type(model).__name__} can be removed ({reasons})"
-        raise UnsupportedOperationError(
-            message, "Choose another model or a method that is not structured pruning."
-        )
+        raise UnsupportedOperationError(message, "Choose another model or a method that is not structured pruning.")
 
 
 def _ratio(setting: Setting | None, context: Context) -> float:

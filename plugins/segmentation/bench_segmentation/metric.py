@@ -10,7 +10,7 @@ from mmseg.registry import METRICS
 
 
 @METRICS.register_module()
-class ForegroundIoUMetric(IoUMetric):  # type: ignore[misc]
+class ForegroundIoUMetric(IoUMetric):
     """`IoUMetric` plus `foreground_mIoU`, all from mmseg's own figures per class.
 
     A class that occurs neither in the labels nor in the predictions has no IoU; like in mmseg the means

@@ -9,7 +9,10 @@ GRID = ("--methods", "fpgm", "--ratios", "0.5")
     ("arguments", "expected"),
     [
         (["run", "--methods", "fpmg", "--ratios", "0.5"], ["unknown method 'fpmg'", "did you mean 'fpgm'?"]),
-        (["plan", "--methods", "fpgm", "--ratios", "1.5"], ["--ratios", "1.5 is not a ratio", "at least 0 and below 1"]),
+        (
+            ["plan", "--methods", "fpgm", "--ratios", "1.5"],
+            ["--ratios", "1.5 is not a ratio", "at least 0 and below 1"],
+        ),
         (["run", "--methods", "fpgm"], ["--ratios", "needs a ratio"]),
         (["run"], ["names no method", "--methods"]),
         (["run", "missing.yaml"], ["missing.yaml", "does not exist"]),

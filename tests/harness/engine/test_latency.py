@@ -44,7 +44,11 @@ def test_verdict(low, high, verdict):
 def test_rounds_alternate_which_goes_first_and_are_all_timed():
     order = []
     samples = interleave(
-        lambda: order.append("b"), lambda: order.append("c"), rounds=4, warmup_seconds=0, synchronize=lambda: None
+        lambda: order.append("b"),
+        lambda: order.append("c"),
+        rounds=4,
+        warmup_seconds=0,
+        synchronize=lambda: None,
     )
     assert "".join(order) == "bccbbccb"
     assert len(samples.baseline) == len(samples.candidate) == 4

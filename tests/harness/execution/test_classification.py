@@ -20,7 +20,10 @@ def raised(error):
     ("error", "kind"),
     [
         (MemoryError(), "oom"),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory: 9 bytes"), "oom"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "oom",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (OSError(errno.EFBIG, "File too large"), "disk_full"),
         (OSError(errno.EACCES, "denied"), "plugin_error"),
@@ -41,7 +44,9 @@ def test_kinds(error, kind):
 
 def test_every_deliberate_error_names_a_kind_that_records_know():
     kinds = get_args(FailureKind)
-    classes = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.BenchError)]
+    classes = [
+        value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.BenchError)
+    ]
     assert len(classes) > 5
     assert all(error.kind in kinds for error in classes)
 

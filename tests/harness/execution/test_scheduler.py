@@ -89,7 +89,13 @@ def run(layout, executor, *, measure_last=False, **reading):
     states = read_states(STAGES, layout, **reading)
     settled = []
     scheduler = Scheduler(
-        states, layout, executor, Quiet(), JobSettings("cpu", 1, ()), settled.append, measure_last=measure_last
+        states,
+        layout,
+        executor,
+        Quiet(),
+        JobSettings("cpu", 1, ()),
+        settled.append,
+        measure_last=measure_last,
     )
     scheduler.run()
     return states, settled
@@ -116,7 +122,14 @@ def test_no_skip_existing_runs_everything_again(layout):
     states = read_states(STAGES, layout, skip_existing=False)
     again = PretendExecutor(layout)
     Scheduler(
-        states, layout, again, Quiet(), JobSettings("cpu", 1, ()), lambda stage: None, measure_last=False, redo=True
+        states,
+        layout,
+        again,
+        Quiet(),
+        JobSettings("cpu", 1, ()),
+        lambda stage: None,
+        measure_last=False,
+        redo=True,
     ).run()
     assert len(again.ran) == 5
 

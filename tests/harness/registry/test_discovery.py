@@ -199,9 +199,7 @@ def test_an_unknown_name_lists_what_there_is(installation):
     installation.method("random", "dist-b")
     with pytest.raises(UserError) as caught:
         installation.discover().method("fpmg")
-    assert str(caught.value) == (
-        "unknown method 'fpmg'\n  did you mean 'fpgm'? available methods: fpgm, random"
-    )
+    assert str(caught.value) == ("unknown method 'fpmg'\n  did you mean 'fpgm'? available methods: fpgm, random")
 
 
 def test_a_wrong_distribution_in_front_is_told_the_right_one(installation):
@@ -224,9 +222,7 @@ def test_models_and_data_sets_are_keyed_by_task(tasks):
     assert registry.dataset("detection", "digits").descriptor.task == "detection"
     assert registry.dataset("detection", "bench-tasks:boxes").name == "boxes"
     assert registry.task("detection").descriptor.primary.name == "m"
-    with pytest.raises(
-        UserError, match="unknown model 'unet' .* 'detection'\n  'unet' exists for segmentation"
-    ):
+    with pytest.raises(UserError, match="unknown model 'unet' .* 'detection'\n  'unet' exists for segmentation"):
         registry.model("detection", "unet")
     with pytest.raises(UserError, match="unknown task 'segmentatoin'\n  did you mean 'segmentation'"):
         registry.dataset("segmentatoin", "digits")
@@ -256,14 +252,11 @@ def test_a_zoo_names_its_member_behind_two_colons(tasks):
         registry.model("segmentation", "unet::x")
 
 
-@pytest.mark.parametrize(
-    ("look_up", "group"), [("transform", "transforms"), ("report_format", "report_formats")]
-)
+@pytest.mark.parametrize(("look_up", "group"), [("transform", "transforms"), ("report_format", "report_formats")])
 def test_transforms_and_report_formats_are_found(installation, look_up, group):
     kind = GROUPS[f"bench.{group}"].descriptor.__name__
     module = installation.module(
-        f"from harness.registry.descriptors import {kind}\n"
-        f"X = {kind}(name='x', summary='', implementation='a:B')"
+        f"from harness.registry.descriptors import {kind}\nX = {kind}(name='x', summary='', implementation='a:B')"
     )
     installation.distribution("dist-a", {f"bench.{group}": {"x": f"{module}:X"}})
     assert type(getattr(installation.discover(), look_up)("x").descriptor).__name__ == kind

@@ -65,9 +65,7 @@ def test_an_ordinary_installation_has_no_source_hash(install):
     assert plugin.provenance()["source"] is None
 
 
-@pytest.mark.parametrize(
-    "record", [None, "other/__init__.py,,\ninvented_plugin_unlisted_too/__init__.py,,\n"]
-)
+@pytest.mark.parametrize("record", [None, "other/__init__.py,,\ninvented_plugin_unlisted_too/__init__.py,,\n"])
 def test_source_that_the_record_does_not_list_is_hashed(install, record):
     _, plugin = install("invented_plugin_unlisted", record=record)
     assert plugin.source_hash is not None

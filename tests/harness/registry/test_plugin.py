@@ -36,8 +36,6 @@ def test_a_failing_import_names_the_plugin_and_its_distribution(installation, so
     module = installation.module(source)
     with pytest.raises(PluginError) as caught:
         load_implementation(plugin(f"{module}:Alpha"))
-    assert caught.value.message.startswith(
-        f"method 'alpha' of dist-a 1.2 does not load: {module}:Alpha: {error}"
-    )
+    assert caught.value.message.startswith(f"method 'alpha' of dist-a 1.2 does not load: {module}:Alpha: {error}")
     assert hint in caught.value.hint
     assert caught.value.__cause__ is not None

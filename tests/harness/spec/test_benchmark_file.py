@@ -90,9 +90,7 @@ def test_the_name_is_the_files_stem(load):
 
 
 def test_anchors_and_merges_may_override(load):
-    benchmark = load(
-        "training: &budget {iterations: 5, batch_size: 2}\nrecovery:\n  <<: *budget\n  iterations: 7"
-    )
+    benchmark = load("training: &budget {iterations: 5, batch_size: 2}\nrecovery:\n  <<: *budget\n  iterations: 7")
     assert (benchmark.recovery.iterations, benchmark.recovery.batch_size) == (7, 2)
 
 

@@ -10,9 +10,7 @@ RECOMMENDED = {
 
 
 def test_only_written_keys_replace_the_recommendation():
-    partial = TrainingBudget.model_validate(
-        {"batch_size": 8, "optimizer": {"lr": 0.01}, "schedule": {"power": 1.0}}
-    )
+    partial = TrainingBudget.model_validate({"batch_size": 8, "optimizer": {"lr": 0.01}, "schedule": {"power": 1.0}})
     assert completed_budget(partial, RECOMMENDED) == TrainingBudget.model_validate(
         {
             "iterations": 1400,

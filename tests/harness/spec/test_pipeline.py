@@ -13,18 +13,14 @@ method_names = names | st.tuples(names, names).map(":".join)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 setting_names = names.filter(lambda name: name.lower() not in ("nan", "inf", "infinity"))
 settings_of_methods = st.none() | finite | setting_names | st.builds(Budget, names, finite)
-lookalikes = st.sampled_from(
-    ["1", "-2.5", "1e3", "True", "none", "nan", "-inf", "", " ", "a,b", "1_0", "8bit", "é"]
-)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | finite | st.text(max_size=8) | lookalikes
-)
+lookalikes = st.sampled_from(["1", "-2.5", "1e3", "True", "none", "nan", "-inf", "", " ", "a,b", "1_0", "8bit", "é"])
+scalars = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | finite | st.text(max_size=8) | lookalikes
 values = scalars | st.lists(scalars, max_size=3)
 options = st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,6}", fullmatch=True), values, max_size=3)
 calls = st.builds(MethodCall, method_names, settings_of_methods, options)
-pipelines = st.lists(
-    st.lists(calls, min_size=1, max_size=3).map(tuple).map(Step), min_size=1, max_size=3
-).map(lambda steps: Pipeline(tuple(steps)))
+pipelines = st.lists(st.lists(calls, min_size=1, max_size=3).map(tuple).map(Step), min_size=1, max_size=3).map(
+    lambda steps: Pipeline(tuple(steps))
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -49,9 +45,7 @@ def test_any_text_parses_canonically_or_is_a_user_error_with_a_caret(text):
 
 
 def test_a_written_pipeline_is_read_in_full():
-    pipeline = parse_pipeline(
-        'sirfp@0.50(alpha=1;mode=fast)+cwd&kl(teacher="ptq@int8")+other-dist:ptq@size=0.25'
-    )
+    pipeline = parse_pipeline('sirfp@0.50(alpha=1;mode=fast)+cwd&kl(teacher="ptq@int8")+other-dist:ptq@size=0.25')
     assert pipeline == Pipeline(
         (
             Step((MethodCall("sirfp", 0.5, {"mode": "fast", "alpha": 1}),)),

@@ -24,11 +24,7 @@ def test_splits_at_outer_commas(text, items):
     assert split_list(text) == items
 
 
-@given(
-    st.lists(
-        st.from_regex(r'[a-z@+.0-9]{1,5}(\((x=[a-z,;]{0,4}|x="[(),]{0,4}")\))?', fullmatch=True), max_size=5
-    )
-)
+@given(st.lists(st.from_regex(r'[a-z@+.0-9]{1,5}(\((x=[a-z,;]{0,4}|x="[(),]{0,4}")\))?', fullmatch=True), max_size=5))
 def test_joining_undoes_it(items):
     assert split_list(",".join(items)) == items
 

@@ -20,7 +20,10 @@ sys.stdin.read()
 def test_one_owner_across_processes_and_a_dead_owner_loses_it(tmp_path):
     mine = StageLock(Layout(tmp_path), "train", IDENTITY)
     owner = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path), IDENTITY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path), IDENTITY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "held\n"

@@ -1,12 +1,12 @@
 import json
 
 import pytest
+from records import make_record
 
 from harness.errors import UserError
 from harness.store.layout import Layout
 from harness.store.record import read_record, read_records, write_record
 from harness.store.summary import summarize
-from records import make_record
 
 
 def test_records_survive_the_disk(tmp_path):
@@ -44,7 +44,12 @@ def test_garbage_is_refused_by_file_name(tmp_path, content):
 def test_summary_counts_and_flattens():
     records = [make_record("fpgm@0.5+finetune"), make_record("l1@0.5+finetune", status="failed")]
     summary = summarize("demo", records)
-    assert summary["summary_stats"] == {"total_experiments": 2, "completed": 1, "failed": 1, "success_rate": 0.5}
+    assert summary["summary_stats"] == {
+        "total_experiments": 2,
+        "completed": 1,
+        "failed": 1,
+        "success_rate": 0.5,
+    }
     first, second = summary["results"]
     assert (first["method"], first["ratio"], first["status"]) == ("fpgm", 0.5, "complete")
     assert first["metric_after_recovery"] == 0.58

@@ -107,9 +107,7 @@ def test_a_replay_loads_the_weights_and_repeats_the_outputs_bit_by_bit(config):
     surgery.apply(rebuilt, result.transforms[0].payload)
     rebuilt.load_state_dict(model.state_dict(), strict=True)
     with torch.no_grad():
-        pairs = zip(
-            *(MmsegTask().forward(m.eval(), CONTEXT.example_images(2)) for m in (model, rebuilt)), strict=True
-        )
+        pairs = zip(*(MmsegTask().forward(m.eval(), CONTEXT.example_images(2)) for m in (model, rebuilt)), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
 
 

@@ -134,9 +134,7 @@ def test_a_recipe_for_another_width_names_what_differs_and_changes_nothing():
     steps = pruned(Chain(width=8))
     other = Chain(width=12)
     before = copy.deepcopy(other.state_dict())
-    with pytest.raises(
-        ShapeMismatchError, match=r"`first\.weight`.*\[8, 3, 3, 3\].*\[12, 3, 3, 3\]"
-    ) as caught:
+    with pytest.raises(ShapeMismatchError, match=r"`first\.weight`.*\[8, 3, 3, 3\].*\[12, 3, 3, 3\]") as caught:
         surgery.apply(other, steps)
     assert caught.value.hint
     assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
@@ -155,9 +153,7 @@ def test_a_missing_parameter_is_named():
     steps = pruned(Chain())
     with pytest.raises(ShapeMismatchError, match=r"`second_norm\.weight`.*no such parameter"):
         surgery.apply(
-            nn.ModuleDict(
-                {"first": conv(3, 8, bias=False), "norm": nn.BatchNorm2d(8), "second": conv(8, 10)}
-            ),
+            nn.ModuleDict({"first": conv(3, 8, bias=False), "norm": nn.BatchNorm2d(8), "second": conv(8, 10)}),
             steps,
         )
 

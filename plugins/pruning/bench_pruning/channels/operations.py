@@ -44,9 +44,10 @@ SPATIAL = frozenset(
 )
 """Within one channel's map."""
 
-RELAYOUT = frozenset(
-    f"{name}Backward0" for name in ("Permute", "Transpose", "Unsqueeze", "Squeeze", "Expand")
-) | {"SqueezeBackward1", "SqueezeBackward2"}
+RELAYOUT = frozenset(f"{name}Backward0" for name in ("Permute", "Transpose", "Unsqueeze", "Squeeze", "Expand")) | {
+    "SqueezeBackward1",
+    "SqueezeBackward2",
+}
 """Moves or adds dimensions; the channel dimension stays a dimension of its own."""
 
 RESHAPES = frozenset({"ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0"})

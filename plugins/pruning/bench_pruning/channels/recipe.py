@@ -39,9 +39,7 @@ def recipe(model: nn.Module, groups: Iterable[ChannelGroup], kept: Mapping[str, 
     shapes = {name: shape(model, name) for name in removed}
     return {
         "kept": {
-            name: {
-                str(dim): [i for i in range(shapes[name][dim]) if i not in gone] for dim, gone in dims.items()
-            }
+            name: {str(dim): [i for i in range(shapes[name][dim]) if i not in gone] for dim, gone in dims.items()}
             for name, dims in removed.items()
         },
         "shapes": shapes,

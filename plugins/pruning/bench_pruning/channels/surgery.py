@@ -64,7 +64,5 @@ def _check(model: nn.Module, recipe: Mapping[str, Any]) -> None:
             raise ShapeMismatchError(message, HINT)
         for dim, indices in dims.items():
             if not indices or min(indices) < 0 or max(indices) >= expected[int(dim)]:
-                message = (
-                    f"the kept indices of `{name}` do not lie in its dimension {dim} of {expected[int(dim)]}"
-                )
+                message = f"the kept indices of `{name}` do not lie in its dimension {dim} of {expected[int(dim)]}"
                 raise ShapeMismatchError(message, HINT)

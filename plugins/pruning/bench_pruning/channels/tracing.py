@@ -61,9 +61,7 @@ def trace(model: nn.Module, task: Task, images: torch.Tensor) -> Trace:
     return Trace(groups=tuple(groups), unreached=tuple(unreached))
 
 
-def _dependency_graph(
-    model: nn.Module, task: Task, images: torch.Tensor, observation: Observation
-) -> DependencyGraph:
+def _dependency_graph(model: nn.Module, task: Task, images: torch.Tensor, observation: Observation) -> DependencyGraph:
     failures: list[Exception] = []
 
     def forward(network: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
@@ -166,8 +164,7 @@ class _Tracer:
         for channel in {0, _width(root) // 2, _width(root) - 1}:
             alone = {(node, outgoing): set(found) for node, outgoing, found in self._items(root, [channel])}
             expected = {
-                key: {index for index, owner in indices.items() if owner == channel}
-                for key, indices in whole.items()
+                key: {index for index, owner in indices.items() if owner == channel} for key, indices in whole.items()
             }
             if alone != {key: indices for key, indices in expected.items() if indices}:
                 return False

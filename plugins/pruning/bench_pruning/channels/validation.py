@@ -40,7 +40,7 @@ def pin_conflicts(model: nn.Module, groups: list[ChannelGroup]) -> list[ChannelG
         for slot in group.slots:
             if slot.tensor in shared:
                 return f"`{slot.tensor}` is shared by several layers"
-            if False:
+            if (slot.tensor, slot.dim) in contested:
                 return f"`{slot.tensor}` is claimed twice"
         return None
 

@@ -97,9 +97,7 @@ def _compare(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) ->
     differences = [_difference(a, b) for a, b in zip(expected, found, strict=True)]
     # `not <=` also fails a difference that is not a number.
     if not all(difference <= TOLERANCE for difference in differences):
-        detail = (
-            f"outputs differ by {max(differences):.2e} of their largest value; {TOLERANCE:.0e} is allowed"
-        )
+        detail = f"outputs differ by {max(differences):.2e} of their largest value; {TOLERANCE:.0e} is allowed"
         return Check(name=NAME, verdict="fail", detail=detail, value=max(differences))
     return Check(name=NAME, verdict="pass", value=max(differences))
 

@@ -1,0 +1,54 @@
+"""One small real grid, run once and looked at by many tests."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TINY = """\
+name: tiny
+models: [residual_fcn]
+datasets: [{name: digits, size: 32}]
+training: {iterations: 4, batch_size: 4}
+recovery: {iterations: 2, batch_size: 4}
+calibration: {samples: 4, batch_size: 4}
+evaluation: {samples: 8, batch_size: 8}
+measurement: {rounds: 5, warmup_seconds: 0.2}
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs `bench` as a user does, in a folder of its own."""
+
+    folder: Path
+    python_path: str = ""
+
+    def __call__(self, *arguments, expect=0):
+        environment = {**os.environ, "COLUMNS": "200"}
+        if self.python_path:
+            environment["PYTHONPATH"] = os.pathsep.join([self.python_path, environment.get("PYTHONPATH", "")])
+        result = subprocess.run(
+            [sys.executable, "-c", "from harness.cli import main; main()", *map(str, arguments)],
+            capture_output=True, text=True, cwd=self.folder, env=environment, timeout=600, check=False,
+        )  # fmt: skip
+        assert result.returncode == expect, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("benchmark") / "tiny.yaml"
+    file.write_text(TINY)
+    return file
+
+
+@pytest.fixture(scope="session")
+def grid(tmp_path_factory, tiny_file):
+    """The results of two methods at one ratio."""
+    bench = Bench(tmp_path_factory.mktemp("grid"))
+    output = bench("run", tiny_file, "--methods", "fpgm,l1", "--ratios", "0.5", "--out", "results")
+    return bench, bench.folder / "results", output
