@@ -12,7 +12,7 @@ from conftest import Bench
 from harness.store.layout import Layout
 from harness.store.record import read_records
 
-PLUGIN = '''
+PLUGIN = """
 import os, torch
 from bench_pruning.method import PruningMethod
 
@@ -27,7 +27,7 @@ class Raises(PruningMethod):
 class NotFinite(PruningMethod):
     def score(self, group, statistics):
         return torch.full((group.size,), float("nan"))
-'''
+"""
 DESCRIPTORS = """
 from bench_pruning.descriptors import pruning_method
 EXITS = pruning_method(name="exits", summary="x", implementation="faulty.methods:Exits")

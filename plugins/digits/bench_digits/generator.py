@@ -117,7 +117,9 @@ class SceneGenerator:
             margin = 0.42 * side
             x = margin + along * (self.size - 2 * margin)
             y = margin + down * (self.size - 2 * margin)
-            gap = min((math.hypot(x - other.x, y - other.y) - 0.4 * (side + other.side) for other in placed), default=1.0)
+            gap = min(
+                (math.hypot(x - other.x, y - other.y) - 0.4 * (side + other.side) for other in placed), default=1.0
+            )
             if gap > best_gap:
                 best, best_gap = _Placed(x, y, side, is_digit), gap
             if gap >= 0:

@@ -52,9 +52,7 @@ class Segmentation(Task):
                 network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(config)))
         except (ImportError, KeyError, AssertionError, TypeError, ValueError, AttributeError) as error:
             message = f"the {config.get('type')} config cannot be built with the installed mmseg: {error}"
-            hint = (
-                "Install what it names (compiled mmcv operations, mmdet, mmpretrain) or choose another model."
-            )
+            hint = "Install what it names (compiled mmcv operations, mmdet, mmpretrain) or choose another model."
             raise UserError(message, hint) from error
         initialize(network)
         return network

@@ -107,9 +107,7 @@ def test_a_runner_trains_the_very_model_it_is_given(task, digits, meta, tmp_path
     runner = Runner(
         model=model,
         work_dir=str(tmp_path),
-        train_dataloader=digits.loader(
-            LoaderRequest(split="train", batch_size=2, shuffle=True, iterations=2)
-        ),
+        train_dataloader=digits.loader(LoaderRequest(split="train", batch_size=2, shuffle=True, iterations=2)),
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": 2},
         optim_wrapper={"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.0}},
         default_hooks={"checkpoint": None},
@@ -125,9 +123,7 @@ def test_a_runner_trains_the_very_model_it_is_given(task, digits, meta, tmp_path
 
 def test_other_scene_seeds_are_other_scenes():
     first, second = (
-        Digits(options=DigitsOptions(size=32, scene_seed=seed)).loader(
-            LoaderRequest(split="train", batch_size=1)
-        )
+        Digits(options=DigitsOptions(size=32, scene_seed=seed)).loader(LoaderRequest(split="train", batch_size=1))
         for seed in (0, 1)
     )
     assert first["dataset"]["seed"] != second["dataset"]["seed"]

@@ -37,9 +37,7 @@ def test_pixel_losses_for_hard_example_mining(example):
     logits, label = example
     loss = ClassWeightedCrossEntropy([0.1, 1.0, 2.0])
     pixels = loss(logits, label, ignore_index=255, reduction_override="none")
-    expected = F.cross_entropy(
-        logits, label, torch.tensor([0.1, 1.0, 2.0]), ignore_index=255, reduction="none"
-    )
+    expected = F.cross_entropy(logits, label, torch.tensor([0.1, 1.0, 2.0]), ignore_index=255, reduction="none")
     torch.testing.assert_close(pixels, expected)
     nothing = loss(logits, label, weight=torch.zeros_like(pixels), ignore_index=255)
     assert nothing.item() == 0.0

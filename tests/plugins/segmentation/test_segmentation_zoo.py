@@ -68,9 +68,7 @@ def test_losses_get_the_class_weights_and_keep_their_own_factor(meta):
 
 
 def test_class_weights_of_the_old_data_set_are_replaced(meta):
-    losses = list(
-        values(config("ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024", meta), "class_weight")
-    )
+    losses = list(values(config("ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024", meta), "class_weight"))
     assert losses
     assert all(len(weights) == 11 for weights in losses)
 

@@ -35,9 +35,7 @@ class MMSegZoo(Model[Options]):
             config = Config.fromfile(path, import_custom_modules=False)
         except Exception as error:  # a config file is a program: anything may come out of it
             message = f"mmseg::{self.member} cannot be read from {path}: {error}"
-            raise UserError(
-                message, "The file belongs to the installed mmsegmentation; check its version."
-            ) from error
+            raise UserError(message, "The file belongs to the installed mmsegmentation; check its version.") from error
         if "model" not in config:
             message = f"mmseg::{self.member} has no model: {path}"
             raise UserError(message, "Choose a config that trains a model.")

@@ -35,9 +35,7 @@ def adapt(model: dict[str, Any], meta: DatasetMeta, name: str) -> dict[str, Any]
         raise UserError(message, "Choose a plain semantic segmentation config.")
     config["data_preprocessor"] = data_preprocessor(meta)
     test = config.get("test_cfg") or {}
-    config["test_cfg"] = {key: value for key, value in test.items() if key not in SLIDING_KEYS} | {
-        "mode": "whole"
-    }
+    config["test_cfg"] = {key: value for key, value in test.items() if key not in SLIDING_KEYS} | {"mode": "whole"}
     if "img_size" in config["backbone"]:
         config["backbone"]["img_size"] = list(meta.input_size)
     for key in ("decode_head", "auxiliary_head"):
