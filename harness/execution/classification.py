@@ -15,7 +15,7 @@ _HINTS: dict[FailureKind, str] = {
     "oom": "Lower the batch size or --workers, then run again with --retry oom.",
     "disk_full": "Free some space (or raise the file-size limit), then run again with --retry disk_full.",
     "worker_lost": "See the stage's log; run again with --retry worker_lost.",
-    "plugin_error": "This is a defect of the plugin (or of bench): see the traceback in the record or in the stage's log.",
+    "plugin_error": "This is a defect of the plugin (or of bench): the traceback is in the stage's log.",
 }
 
 

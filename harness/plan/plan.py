@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import UserError
 from harness.plan.cell import PlannedCell
 from harness.plan.drawing import Drawer
 from harness.plan.expansion import choose_datasets, choose_models, choose_task, expand
 from harness.plan.stage import Stage
 from harness.registry import MethodDescriptor, Registry, TaskDescriptor
-from harness.spec.benchmark import Benchmark
+from harness.spec.benchmark import Benchmark, PluginChoice
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def make_plan(benchmark: Benchmark, registry: Registry, *, device: str = "auto",
         UserError: The benchmark does not fit the plugins; the message says where.
     """
     task = choose_task(benchmark, registry)
-    models = {choice.name: choice for choice in choose_models(benchmark, task)}
-    datasets = {choice.name: choice for choice in choose_datasets(benchmark, task)}
+    models = _by_name(choose_models(benchmark, task), "models")
+    datasets = _by_name(choose_datasets(benchmark, task), "datasets")
     cells = expand(benchmark, registry)[:limit]
     drawer = Drawer(benchmark, registry, models, datasets, device)
     names = {call.name for cell in cells for step in cell.pipeline.steps for call in step.calls}
@@ -62,3 +64,14 @@ def make_plan(benchmark: Benchmark, registry: Registry, *, device: str = "auto",
         methods={name: registry.method(name).descriptor for name in names},
         cells=tuple(drawer.draw(cell) for cell in cells),
     )
+
+
+def _by_name(choices: Sequence[PluginChoice], key: str) -> dict[str, PluginChoice]:
+    """A cell is named by its model and data set, so each may be chosen once, with one set of options."""
+    chosen: dict[str, PluginChoice] = {}
+    for choice in choices:
+        if choice.name in chosen:
+            message = f"{key}: {choice.name!r} is listed twice"
+            raise UserError(message, "One benchmark has each name once; put other options into another benchmark.")
+        chosen[choice.name] = choice
+    return chosen

@@ -88,8 +88,8 @@ class Digits(Dataset[DigitsOptions]):
                 mask.putpalette(colours)
                 mask.save(folder / "masks" / name)
                 boxes[f"images/{name}"] = [
-                    {"class": CLASSES[int(label)], "box": [float(edge) for edge in box]}
-                    for box, label in zip(scene.boxes, scene.labels, strict=True)
+                    {"class": CLASSES[1 + int(digit)], "box": [float(edge) for edge in box]}
+                    for box, digit in zip(scene.boxes, scene.labels, strict=True)
                 ]
                 progress(position * samples + index + 1, len(splits) * samples)
         (folder / "boxes.json").write_text(json.dumps(boxes, indent=1) + "\n", encoding="utf-8")

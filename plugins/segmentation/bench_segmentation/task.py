@@ -51,7 +51,8 @@ class Segmentation(Task):
             with DefaultScope.overwrite_default_scope(scope):
                 network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(config)))
         except (ImportError, KeyError, AssertionError, TypeError, ValueError, AttributeError) as error:
-            message = f"the {config.get('type')} config cannot be built with the installed mmseg: {error}"
+            reason = str(error) or type(error).__name__
+            message = f"the {config.get('type')} config cannot be built with the installed mmseg: {reason}"
             hint = "Install what it names (compiled mmcv operations, mmdet, mmpretrain) or choose another model."
             raise UserError(message, hint) from error
         initialize(network)

@@ -117,18 +117,20 @@ def test_pretrained_initialisation_is_dropped_and_other_initialisation_kept(meta
         "pretrained": "open-mmlab://resnet50_v1c",
         "backbone": {"type": "A", "init_cfg": {"type": "Pretrained", "checkpoint": "x"}},
         "neck": {"type": "B", "init_cfg": [other, {"type": "Pretrained", "checkpoint": "x"}]},
-        "decode_head": {"type": "C", "num_classes": 3, "out_channels": 1, "threshold": 0.3},
+        "decode_head": {"type": "C", "channels": 8, "num_classes": 2, "out_channels": 1, "threshold": 0.3},
     }
     adapted = adapt(model, meta, "mmseg::pretrained")
     assert adapted["backbone"] == {"type": "A"}
     assert adapted["neck"]["init_cfg"] == [other]
-    assert adapted["decode_head"] == {"type": "C", "num_classes": 11}
+    assert adapted["decode_head"]["num_classes"] == 11
+    assert not {"out_channels", "threshold"} & set(adapted["decode_head"])
 
 
 @pytest.mark.parametrize(
     "member",
     [
         "segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512",
+        "knet/knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512",
         "deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024",
     ],
 )

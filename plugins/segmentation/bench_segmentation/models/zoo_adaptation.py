@@ -77,10 +77,10 @@ def _adapt_head(head: dict[str, Any], meta: DatasetMeta) -> int:
     if old is not None:
         found = 1
         head["num_classes"] = len(meta.classes)
+    if "channels" in head and old is not None:
         # One sigmoid output for two classes was the old data set's; with softmax every class has its own.
         head.pop("out_channels", None)
         head.pop("threshold", None)
-    if "channels" in head and old is not None:
         head["ignore_index"] = ignore_index(meta)
         head["loss_decode"] = _losses(head.get("loss_decode", {"type": "CrossEntropyLoss"}), meta)
     for key, value in head.items():
