@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench_digits.photos import load_backgrounds
 from bench_digits.scene import IGNORE_INDEX, Scene
-from bench_digits.sprites import Split, load_sprites
+from bench_digits.sprites import DIGIT_SIDE, SPRITE_CENTRE, Split, load_sprites
 
 Canvas = NDArray[np.float32]
 Draws = NDArray[np.float64]
@@ -24,7 +24,6 @@ _SIDES = {1: (26.0, 44.0), 2: (22.0, 34.0), 3: (20.0, 28.0)}
 _LARGEST_ANGLE, _LARGEST_SHEAR = math.radians(20), 0.25
 _TRIES = 6
 _DISTRACTOR_PROBABILITY = 0.5
-_SPRITE_CENTRE = 15.5
 _OPAQUE = 0.5
 _SMALLEST_VISIBLE_SHARE, _SMALLEST_VISIBLE_PIXELS = 0.3, 12
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -51,7 +50,7 @@ class SceneGenerator:
         noise: Standard deviation of the noise in `Scene.noisy`, in grey levels.
 
     Raises:
-        ValueError: The split does not exist or the size is too small.
+        ValueError: The split does not exist, the size is too small, or the seed or the noise is negative.
     """
 
     split: Split
@@ -66,9 +65,22 @@ class SceneGenerator:
         if self.size < 32:
             message = f"size must be at least 32 pixels, not {self.size}"
             raise ValueError(message)
+        if self.seed < 0:
+            message = f"seed must be at least 0, not {self.seed}"
+            raise ValueError(message)
+        if self.noise < 0:
+            message = f"noise must be at least 0 grey levels, not {self.noise}"
+            raise ValueError(message)
 
     def scene(self, index: int) -> Scene:
-        """Returns scene `index`, which is 0 or more."""
+        """Returns scene `index`.
+
+        Raises:
+            ValueError: The index is negative.
+        """
+        if index < 0:
+            message = f"index of a scene must be at least 0, not {index}"
+            raise ValueError(message)
         key = (self.seed, _SPLIT_NUMBERS[self.split], self.size, index)
         generator = np.random.default_rng(key)
         canvas = self._background(generator.random(3))
@@ -139,14 +151,14 @@ class SceneGenerator:
 
 
 def _transform(position: _Placed, angle: float, shear: float) -> NDArray[np.float64]:
-    """Returns the 2x3 matrix from a sprite's 32x32 pixels to the canvas."""
-    scale = position.side / 32
+    """Returns the 2x3 matrix from a sprite's pixels to the canvas."""
+    scale = position.side / DIGIT_SIDE
     turn, slant = angle * _LARGEST_ANGLE, shear * _LARGEST_SHEAR
     cosine, sine = math.cos(turn) * scale, math.sin(turn) * scale
     a, b = cosine, cosine * slant - sine
     c, d = sine, sine * slant + cosine
-    x = position.x - (a + b) * _SPRITE_CENTRE
-    y = position.y - (c + d) * _SPRITE_CENTRE
+    x = position.x - (a + b) * SPRITE_CENTRE
+    y = position.y - (c + d) * SPRITE_CENTRE
     return np.array([[a, b, x], [c, d, y]])
 
 

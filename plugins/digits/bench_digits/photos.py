@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_digits.package_files import package_file
 from bench_digits.sprites import Split
 
 Photo = NDArray[np.uint8]
@@ -52,29 +51,11 @@ def load_backgrounds(split: Split, size: int) -> tuple[Photo, ...]:
 
 def photo_bytes(split: Split) -> list[bytes]:
     """Returns the photos' files as they lie on disk, for the fingerprint."""
-    return [photo_path(name).read_bytes() for name in PHOTOS[split]]
-
-
-def photo_path(name: str) -> Path:
-    """Returns where a photo lies, without importing the package that ships it.
-
-    Raises:
-        ValueError: The package is not installed, or its version does not ship the photo.
-    """
-    package, _, inner = name.partition("/")
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        message = f"package {package} is not installed; digit scenes take their photos from it"
-        raise ValueError(message)
-    path = Path(spec.origin).parent / inner
-    if not path.is_file():
-        message = f"{path} is missing: this version of {package} does not ship it"
-        raise ValueError(message)
-    return path
+    return [package_file(name).read_bytes() for name in PHOTOS[split]]
 
 
 def _read(name: str) -> Photo:
-    content = np.frombuffer(photo_path(name).read_bytes(), dtype=np.uint8)
+    content = np.frombuffer(package_file(name).read_bytes(), dtype=np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR)
     if image is None:
         message = f"{name} is not an image"

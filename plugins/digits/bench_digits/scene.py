@@ -21,7 +21,7 @@ IGNORE_INDEX = 255
 """Mask value of pixels that count nowhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
 class Scene:
     """An image with its mask and boxes.
 

@@ -10,13 +10,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_digits.package_files import package_file
+
 Split = Literal["train", "val", "test"]
 Sprites = NDArray[np.float32]
 
 _TEST_SHARE, _VALIDATION_SHARE = 0.25, 0.14
 _UPSAMPLING = 4
-_SHUFFLES = ((3, 2, 1, 0), (1, 0, 3, 2), (2, 3, 0, 1), (1, 2, 3, 0))
-"""Orders of the quadrants (upper left, upper right, lower left, lower right) in which none stays in its place."""
+_FAINTEST, _SOFTNESS = 0.2, 0.5
+"""Ink where opacity begins, and from there to full; a steeper or later ramp breaks thin strokes."""
+_SHUFFLES = ((3, 2, 1, 0), (1, 0, 3, 2), (1, 3, 0, 2), (1, 2, 3, 0))
+"""Orders of the quadrants (upper left, upper right, lower left, lower right) in which none stays in its place.
+
+Halves swapped as a whole, (2, 3, 0, 1), would turn a 1 into a 1 and an 8 into an 8.
+"""
+
+DIGIT_SIDE = 8 * _UPSAMPLING
+"""Pixels of a sprite that its digit spans; around it lies an empty border, as digits touch their 8x8 frame."""
+
+SPRITE_SIDE = DIGIT_SIDE + 2 * _UPSAMPLING
+SPRITE_CENTRE = (SPRITE_SIDE - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -24,8 +37,8 @@ class SpriteSet:
     """The digits of one split.
 
     Attributes:
-        opacity: float32 [n, 32, 32], 0 transparent .. 1 opaque.
-        shuffled: float32 [n, 32, 32]: each digit with its quadrants in another order.
+        opacity: float32 [n, 40, 40], 0 transparent .. 1 opaque.
+        shuffled: float32 [n, 40, 40]: each digit with its quadrants in another order.
         labels: int64 [n], 0..9.
         indices: int64 [n], which of scikit-learn's digits they are.
     """
@@ -39,10 +52,8 @@ class SpriteSet:
 @cache
 def source_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Returns scikit-learn's 1,797 digits, [1797, 8, 8] in 0..16, and their labels [1797]."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    return images.reshape(-1, 8, 8), labels.astype(np.int64)
+    table = np.loadtxt(package_file("sklearn/datasets/data/digits.csv.gz"), delimiter=",")
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 
 @cache
@@ -80,8 +91,7 @@ def _shuffle(sprite: Sprites, order: tuple[int, int, int, int]) -> Sprites:
 
 
 def _smooth(sprite: Sprites) -> Sprites:
-    """Returns the sprite four times as large with soft but definite edges, [32, 32]."""
-    size = 8 * _UPSAMPLING
-    large = cv2.resize(sprite, (size, size), interpolation=cv2.INTER_CUBIC)
-    definite: Sprites = ((large - 0.25) / 0.5).clip(0, 1).astype(np.float32)
+    """Returns the sprite four times as large with a border and soft but definite edges, [40, 40]."""
+    large = cv2.resize(np.pad(sprite, 1), (SPRITE_SIDE, SPRITE_SIDE), interpolation=cv2.INTER_CUBIC)
+    definite: Sprites = ((large - _FAINTEST) / _SOFTNESS).clip(0, 1).astype(np.float32)
     return definite

@@ -1,13 +1,17 @@
+import hashlib
 import pickle
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 from bench_digits import CLASSES, IGNORE_INDEX, PALETTE, Scene, SceneGenerator, fingerprint
 from bench_digits import generator as generator_module
-from bench_digits.photos import PHOTOS, load_backgrounds, photo_path
+from bench_digits import sprites as sprites_module
+from bench_digits.package_files import package_file
+from bench_digits.photos import PHOTOS, load_backgrounds
 from bench_digits.sprites import load_sprites, source_digits
 
 SPLITS = ("train", "val", "test")
@@ -42,8 +46,6 @@ def test_another_process_draws_the_same_scene():
         "import hashlib; from bench_digits import SceneGenerator as G;"
         "print(hashlib.sha256(G('test', 5).scene(11).image.tobytes()).hexdigest())"
     )
-    import hashlib
-
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == hashlib.sha256(SceneGenerator("test", 5).scene(11).image.tobytes()).hexdigest()
 
@@ -165,26 +167,86 @@ def test_every_split_has_every_digit_in_proportion():
 
 def test_a_shuffled_digit_has_no_quadrant_in_its_place():
     """Compared at 8x8, where the quadrants are exact."""
-    from bench_digits.sprites import _SHUFFLES
-
-    assert all(order[place] != place for order in _SHUFFLES for place in range(4))
+    assert all(order[place] != place for order in sprites_module._SHUFFLES for place in range(4))
     sprites = load_sprites("val")
     assert not np.allclose(sprites.opacity, sprites.shuffled)
+
+
+def test_no_shuffle_makes_a_digit():
+    """Shuffled digits of other splits stay farther from every real digit than unseen real digits do."""
+    images, _ = source_digits()
+    known = images[load_sprites("train").indices].reshape(-1, 64)
+    unseen = images[load_sprites("test").indices]
+
+    def nearest(digits):
+        digits = digits.reshape(-1, 64)
+        squared = (digits**2).sum(1)[:, None] + (known**2).sum(1) - 2 * digits @ known.T
+        return np.sqrt(squared.min(axis=1))
+
+    usual = np.quantile(nearest(unseen), 0.95)
+    for order in sprites_module._SHUFFLES:
+        shuffled = np.stack([sprites_module._shuffle(digit, order) for digit in unseen])
+        assert (nearest(shuffled) <= usual).mean() < 0.01, order
+
+
+def test_digits_do_not_touch_the_frame_of_their_sprite_and_stay_in_one_piece():
+    for split in SPLITS:
+        solid = load_sprites(split).opacity > 0.5
+        assert not (solid[:, 0].any() or solid[:, -1].any() or solid[:, :, 0].any() or solid[:, :, -1].any())
+        pieces = [cv2.connectedComponents(sprite.astype(np.uint8))[0] - 1 for sprite in solid]
+        assert np.mean(np.array(pieces) > 1) < 0.02
 
 
 def test_backgrounds_are_large_enough_and_missing_photos_are_named():
     for split in SPLITS:
         assert all(min(photo.shape[:2]) >= 96 for photo in load_backgrounds(split, 96))
     with pytest.raises(ValueError, match=r"no_such\.png is missing"):
-        photo_path("skimage/data/no_such.png")
+        package_file("skimage/data/no_such.png")
     with pytest.raises(ValueError, match="no_such_package is not installed"):
-        photo_path("no_such_package/x.png")
+        package_file("no_such_package/x.png")
 
 
-@pytest.mark.parametrize("arguments", [{"split": "training"}, {"split": "train", "size": 16}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"split": "training"},
+        {"split": "train", "size": 16},
+        {"split": "train", "seed": -1},
+        {"split": "train", "noise": -1.0},
+    ],
+)
 def test_wrong_arguments(arguments):
     with pytest.raises(ValueError, match="must be"):
         SceneGenerator(**arguments)
+
+
+def test_a_negative_index_is_refused():
+    with pytest.raises(ValueError, match="index of a scene must be at least 0, not -1"):
+        SceneGenerator("train").scene(-1)
+
+
+def test_scenes_can_be_compared_without_comparing_arrays():
+    generator = SceneGenerator("train")
+    one, other = generator.scene(0), generator.scene(0)
+    assert one == one
+    assert one != other
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    assert np.array_equal(source_digits()[0].reshape(-1, 64), images)
+    assert np.array_equal(source_digits()[1], labels)
+
+
+def test_the_fingerprint_imports_no_heavy_package():
+    code = (
+        "import sys; from bench_digits import fingerprint; fingerprint(seed=0, size=64);"
+        "print({'torch', 'sklearn', 'skimage', 'scipy'} & set(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert loaded == "set()"
 
 
 def test_fingerprint_covers_its_arguments_and_is_stable():
