@@ -219,11 +219,12 @@ class Drawer:
     def _choose(self, what: str, task: str, choice: PluginChoice) -> _Chosen:
         key = (what, task, choice.name)
         if key not in self._chosen:
-            plugin = (
-                self._registry.model(task, choice.name)[0]
-                if what == "model"
-                else self._registry.dataset(task, choice.name)
-            )
+            plugin: Plugin[Any]
+            if what == "model":
+                plugin, member = self._registry.model(task, choice.name)
+                plugin.descriptor.check_member(member)
+            else:
+                plugin = self._registry.dataset(task, choice.name)
             options = validate_options(plugin, choice.options, where=f"{what} {choice.name}")
             json = {"name": choice.name, "options": options.model_dump(mode="json")}
             self._chosen[key] = _Chosen(plugin, options, json)

@@ -7,7 +7,7 @@ named by `implementation` and imported inside a worker only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -98,6 +98,18 @@ class ModelDescriptor(Descriptor):
     training: Mapping[str, Any] = field(default_factory=dict)
     recovery: Mapping[str, Any] = field(default_factory=dict)
     zoo: bool = False
+
+    def members(self) -> Sequence[str]:
+        """Returns the names of a zoo's members; torch-free. Empty where the plugin is one model."""
+        return ()
+
+    def check_member(self, member: str) -> None:
+        """Looks whether a zoo has a member; torch-free, called while planning.
+
+        Raises:
+            UserError: It has none of that name.
+        """
+        del member
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,7 +10,7 @@ from harness.cli import options
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.registry import Descriptor, Entry
+    from harness.registry import Descriptor, Entry, ModelDescriptor, Registry
 
 _GROUPS = {
     "tasks": "bench.tasks",
@@ -29,6 +29,10 @@ def list_plugins(
         list[str] | None,
         typer.Argument(help=f"Of {', '.join(_GROUPS)}.  [default: all that have any]", show_default=False),
     ] = None,
+    zoo: Annotated[
+        str | None,
+        typer.Option("--zoo", help="List a model zoo's members instead, e.g. mmseg.", show_default=False),
+    ] = None,
     disable: options.Disable = None,
     as_json: options.Json = False,
 ) -> None:
@@ -44,6 +48,9 @@ def list_plugins(
             message = f"bench list: there is nothing called {name!r}"
             raise UserError(message, did_you_mean(name, _GROUPS, "kinds of plugins"))
     registry = discover(disabled=options.names_of(disable))
+    if zoo is not None:
+        _show_members(zoo, registry, as_json)
+        return
     listed = {name: registry.entries(_GROUPS[name]) for name in what or _GROUPS}
     if as_json:
         import json
@@ -57,6 +64,23 @@ def list_plugins(
     for name, entries in listed.items():
         if entries or what:
             console.print(_table(name, [_row(entry) for entry in entries]))
+
+
+def _show_members(zoo: str, registry: Registry, as_json: bool) -> None:
+    from harness.spec.suggestion import did_you_mean
+
+    models = [entry.descriptor for entry in registry.entries("bench.models") if entry.descriptor is not None]
+    zoos = {model.name: model for model in models if getattr(model, "zoo", False)}
+    if zoo not in zoos:
+        message = f"--zoo: there is no model zoo called {zoo!r}"
+        raise UserError(message, did_you_mean(zoo, zoos, "zoos"))
+    names = [f"{zoo}::{member}" for member in cast("ModelDescriptor", zoos[zoo]).members()]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(names, indent=2))
+    else:
+        typer.echo("\n".join(names))
 
 
 def _row(entry: Entry) -> dict[str, str | None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from harness.registry.descriptors import (
@@ -45,6 +48,23 @@ class DigitsDescriptor(DatasetDescriptor):
         digits = DigitsOptions.model_validate(options.model_dump())
         digest: str = fingerprint(seed=digits.scene_seed, size=digits.size)
         return digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooDescriptor(ModelDescriptor):
+    """The mmsegmentation zoo; its members are found without importing mmseg."""
+
+    def members(self) -> Sequence[str]:
+        """Returns the names of all configs."""
+        from bench_segmentation.models.zoo import members
+
+        return members()
+
+    def check_member(self, member: str) -> None:
+        """Raises a `UserError` if there is no such config."""
+        from bench_segmentation.models.zoo import known_member
+
+        known_member(member)
 
 
 SEGMENTATION = TaskDescriptor(
@@ -97,7 +117,7 @@ UNET = ModelDescriptor(
     },
 )
 
-MMSEG_ZOO = ModelDescriptor(
+MMSEG_ZOO = ZooDescriptor(
     name="mmseg",
     summary="Any configuration of the installed mmsegmentation, as mmseg::folder/config.",
     implementation="bench_segmentation.models.zoo:MMSegZoo",

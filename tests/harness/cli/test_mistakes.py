@@ -32,6 +32,8 @@ GRID = ("--methods", "fpgm", "--ratios", "0.5")
         (["report", "."], ["no results here"]),
         (["list", "method"], ["'method'", "methods"]),
         (["datasets", "export", "digitz", "x"], ["digitz", "digits"]),
+        (["run", *GRID, "--models", "mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscape-512x1024"], ["Did you mean mmseg::fcn"]),
+        (["list", "--zoo", "mmsegs"], ["mmsegs", "mmseg"]),
     ],
 )
 def test_message(bench, tmp_path, monkeypatch, arguments, expected):

@@ -29,7 +29,7 @@ class MMSegZoo(Model[Options]):
         """
         from mmengine.config import Config
 
-        path = _config_folder() / f"{self._known_member()}.py"
+        path = _config_folder() / f"{known_member(self.member)}.py"
         try:
             # Custom imports belong to the training set-up of the authors; building imports what it needs.
             config = Config.fromfile(path, import_custom_modules=False)
@@ -41,18 +41,23 @@ class MMSegZoo(Model[Options]):
             raise UserError(message, "Choose a config that trains a model.")
         return adapt(config.model.to_dict(), meta, f"mmseg::{self.member}")
 
-    def _known_member(self) -> str:
-        """Returns the member's name, which is one of `members()`."""
-        name = self.member.removesuffix(".py")
-        known = members()
-        if name in known:
-            return name
-        message = f"the mmseg zoo has no config {self.member!r}"
-        # Published file names are long; people often leave out the folder.
-        names = {member if "/" in name else member.rpartition("/")[2]: member for member in known}
-        close = [names[match] for match in difflib.get_close_matches(name, names, SHOWN_MATCHES)]
-        hint = f"Did you mean {', '.join(f'mmseg::{match}' for match in close)}? " if close else ""
-        raise UserError(message, f"{hint}`bench list models --zoo mmseg` lists all {len(known)}.")
+
+def known_member(member: str) -> str:
+    """Returns the member's name, which is one of `members()`; imports nothing of mmseg.
+
+    Raises:
+        UserError: There is no such member; the hint has what comes close.
+    """
+    name = member.removesuffix(".py")
+    known = members()
+    if name in known:
+        return name
+    message = f"the mmseg zoo has no config {member!r}"
+    # Published file names are long; people often leave out the folder.
+    names = {found if "/" in name else found.rpartition("/")[2]: found for found in known}
+    close = [names[match] for match in difflib.get_close_matches(name, names, SHOWN_MATCHES)]
+    hint = f"Did you mean {', '.join(f'mmseg::{match}' for match in close)}? " if close else ""
+    raise UserError(message, f"{hint}`bench list models --zoo mmseg` lists all {len(known)}.")
 
 
 def members() -> list[str]:

@@ -1,0 +1,77 @@
+import pytest
+from records import make_record
+
+from harness.report.choice import default_columns
+from harness.report.collection import Run, collect_runs
+from harness.report.columns import COLUMNS, MISSING, choose_columns
+from harness.report.formats import cell_text, heading, markdown
+from harness.report.rows import make_rows
+from harness.report.terminal import split_columns
+from harness.store.layout import Layout
+from harness.store.record import write_record
+
+
+def rows_of(tmp_path, *records):
+    return make_rows([Run(tmp_path, list(records))])
+
+
+def test_baseline_first_then_candidates_by_method_and_ratio_then_controls(tmp_path):
+    rows = rows_of(
+        tmp_path,
+        make_record("random@0.5+finetune", role="control"),
+        make_record("l1@0.5+finetune"),
+        make_record("l1@0.2+finetune", ratio=0.2),
+        make_record("fpgm@0.5+finetune"),
+    )
+    assert [(row["method"], row.get("ratio")) for row in rows] == [
+        ("baseline", None), ("fpgm", 0.5), ("l1", 0.2), ("l1", 0.5), ("random", 0.5),
+    ]  # fmt: skip
+
+
+def test_each_seed_has_its_own_baseline(tmp_path):
+    rows = rows_of(tmp_path, make_record("l1@0.5+finetune"), make_record("l1@0.5+finetune", seed=1))
+    assert [(row["method"], row["seed"]) for row in rows] == [("baseline", 0), ("l1", 0), ("baseline", 1), ("l1", 1)]
+    assert "seed" in default_columns(rows)
+
+
+def test_pipelines_are_named_whole_when_method_and_setting_do_not_tell_them_apart(tmp_path):
+    rows = rows_of(tmp_path, make_record("l1@0.5+finetune"), make_record("l1@0.5+none", after=None))
+    assert default_columns(rows)[0] == "pipeline"
+    assert default_columns(rows_of(tmp_path, make_record("l1@0.5+finetune")))[:2] == ["method", "setting"]
+
+
+def test_missing_values_stay_visible(tmp_path):
+    rows = rows_of(tmp_path, make_record("l1@0.5+finetune", status="failed"))
+    assert cell_text(COLUMNS["latency_ratio"], rows[-1]) == MISSING
+    assert cell_text(COLUMNS["status"], rows[-1]) == "failed: oom"
+
+
+def test_the_metric_is_named_in_the_heading(tmp_path):
+    rows = rows_of(tmp_path, make_record("l1@0.5+finetune"))
+    assert heading(COLUMNS["metric_after_recovery"], rows) == "mIoU after"
+
+
+def test_markdown_escapes_what_would_break_the_table(tmp_path):
+    rows = rows_of(tmp_path, make_record("l1@0.5+finetune", model="a|b"))
+    table = markdown(rows, choose_columns(["model", "status"]))
+    assert all(line.replace("\\|", "").count("|") == 3 for line in table.splitlines())
+
+
+@pytest.mark.parametrize("width", [40, 60, 90, 200])
+def test_a_narrow_terminal_gets_parts_that_fit_and_lose_nothing(tmp_path, width):
+    rows = rows_of(tmp_path, make_record("fpgm@0.5+finetune"), make_record("l1@0.5+finetune"))
+    columns = choose_columns(default_columns(rows))
+    parts = list(split_columns(rows, columns, width))
+    naming = {"method", "setting"}
+    assert all(naming <= {column.name for column in part} for part in parts)
+    shown = [column.name for part in parts for column in part if column.name not in naming]
+    assert shown == [column.name for column in columns if column.name not in naming]
+    assert (len(parts) == 1) == (width == 200)
+
+
+def test_runs_are_found_in_a_parent_and_foreign_folders_are_passed_over(tmp_path):
+    for name in ("one", "two"):
+        write_record(Layout(tmp_path / name), make_record("l1@0.5+finetune"))
+    (tmp_path / "notes").mkdir()
+    assert [run.folder.name for run in collect_runs(tmp_path)] == ["one", "two"]
+    assert [run.folder.name for run in collect_runs(tmp_path / "two")] == ["two"]
