@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,6 +29,7 @@ _OPAQUE = 0.5
 _SMALLEST_VISIBLE_SHARE, _SMALLEST_VISIBLE_PIXELS = 0.3, 12
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _NOISE_STREAM = 1
+_CHANNEL_ORDERS = tuple(list(order) for order in itertools.permutations(range(3)))
 
 
 class _Placed(NamedTuple):
@@ -83,7 +85,7 @@ class SceneGenerator:
             raise ValueError(message)
         key = (self.seed, _SPLIT_NUMBERS[self.split], self.size, index)
         generator = np.random.default_rng(key)
-        canvas = self._background(generator.random(3))
+        canvas = self._background(generator.random(6))
         count = int(generator.integers(1, 4))
         has_distractor = bool(generator.random() < _DISTRACTOR_PROBABILITY)
         owner = np.zeros((self.size, self.size), dtype=np.uint8)
@@ -111,11 +113,15 @@ class SceneGenerator:
         )
 
     def _background(self, draws: Draws) -> Canvas:
+        """Returns a crop of a photo, turned, with its colours exchanged: few photos go a long way."""
         photos = load_backgrounds(self.split, self.size)
         photo = photos[int(draws[0] * len(photos))]
         top = int(draws[1] * (photo.shape[0] - self.size + 1))
         left = int(draws[2] * (photo.shape[1] - self.size + 1))
-        return photo[top : top + self.size, left : left + self.size].astype(np.float32)
+        crop = photo[top : top + self.size, left : left + self.size]
+        turned = np.rot90(crop, int(draws[3] * 4))
+        channels = _CHANNEL_ORDERS[int(draws[4] * len(_CHANNEL_ORDERS))]
+        return turned[..., channels].astype(np.float32) * np.float32(0.7 + 0.3 * draws[5])
 
     def _place(self, draws: Draws, count: int, placed: list[_Placed], is_digit: bool) -> _Placed | None:
         """Returns a place that overlaps no earlier one much; `None` for a distractor that finds none.
@@ -166,8 +172,8 @@ def _contrasting_colour(canvas: Canvas, opacity: Canvas, draws: Draws) -> Canvas
     """Returns an RGB colour that is clearly darker or brighter than what it will cover, [3]."""
     local = np.tensordot(opacity, canvas, axes=2) / opacity.sum()
     brightness = float(local @ _LUMINANCE)
-    contrast = 70 + 60 * draws[0]
-    brighter = brightness < 80 or (brightness < 175 and draws[1] < 0.5)
+    contrast = 95 + 65 * draws[0]
+    brighter = brightness < 110 or (brightness < 145 and draws[1] < 0.5)
     target = brightness + contrast if brighter else brightness - contrast
     tint = (draws[2:5] - 0.5) * 90
     colour: Canvas = (target + tint - tint @ _LUMINANCE).clip(0, 255).astype(np.float32)
