@@ -18,6 +18,8 @@ from harness.errors import CheckFailedError
 from harness.registry import Check, Registry
 
 _SECOND_SIZE_STEP = 32
+_FORWARD_ERRORS = (RuntimeError, ValueError, AssertionError, IndexError, TypeError, AttributeError)
+"""What a network raises whose shapes do not fit together."""
 
 
 def check_compression(before: nn.Module, after: nn.Module, context: StageContext) -> list[Check]:
@@ -74,13 +76,13 @@ def _same_shape(name: str, before: nn.Module, after: nn.Module, context: StageCo
     with torch.no_grad():
         try:
             expected = context.task.predict(before, images)
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except _FORWARD_ERRORS as error:
             # The uncompressed model itself may take one input size only.
             detail = f"the uncompressed model does not take {size[0]}x{size[1]}: {error}"
             return Check(name=name, verdict="not_applicable", detail=detail.splitlines()[0])
         try:
             found = context.task.predict(after, images)
-        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        except _FORWARD_ERRORS as error:
             return Check(name=name, verdict="fail", detail=f"forward at {size[0]}x{size[1]}: {error}".splitlines()[0])
     if expected.shape != found.shape:
         detail = f"output {list(found.shape)} instead of {list(expected.shape)} at {size[0]}x{size[1]}"
@@ -104,7 +106,10 @@ def _fewer_params(before: nn.Module, after: nn.Module) -> Check:
 def _gradients_flow(before: nn.Module, after: nn.Module, context: StageContext) -> Check:
     batch = next(context.calibration_batches(samples=2))
     expected = _with_gradient(before, batch, context)
-    missing = sorted(expected - _with_gradient(after, batch, context))
+    try:
+        missing = sorted(expected - _with_gradient(after, batch, context))
+    except _FORWARD_ERRORS as error:
+        return Check(name="gradients_flow", verdict="fail", detail=f"the training loss: {error}".splitlines()[0])
     if not missing:
         return Check(name="gradients_flow", verdict="pass", value=float(len(expected)))
     detail = f"no finite gradient reaches {', '.join(missing[:3])}" + (" ..." if len(missing) > 3 else "")

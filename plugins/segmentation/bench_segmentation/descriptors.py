@@ -98,8 +98,14 @@ RESIDUAL_FCN = ModelDescriptor(
     training={
         "iterations": 1400,
         "batch_size": 32,
-        "optimizer": {"type": "AdamW", "lr": 3e-3, "weight_decay": 0.01},
-        "schedule": {"type": "onecycle", "max_lr": 4e-3},
+        "optimizer": {"type": "AdamW", "lr": 0.03, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 0.03},
+    },
+    recovery={
+        "iterations": 200,
+        "batch_size": 32,
+        "optimizer": {"type": "AdamW", "lr": 0.008, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 0.008},
     },
 )
 
@@ -112,8 +118,14 @@ UNET = ModelDescriptor(
     training={
         "iterations": 1400,
         "batch_size": 16,
-        "optimizer": {"type": "AdamW", "lr": 3e-3, "weight_decay": 0.01},
-        "schedule": {"type": "onecycle", "max_lr": 4e-3},
+        "optimizer": {"type": "AdamW", "lr": 0.02, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 0.02},
+    },
+    recovery={
+        "iterations": 200,
+        "batch_size": 16,
+        "optimizer": {"type": "AdamW", "lr": 0.005, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 0.005},
     },
 )
 

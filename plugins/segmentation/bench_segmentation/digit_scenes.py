@@ -12,9 +12,13 @@ from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset
 
 from bench_digits import CLASSES, PALETTE, SceneGenerator
+from bench_segmentation.recolouring import recolour
 
 if TYPE_CHECKING:
     from harness.registry.dataset import Split
+
+AUGMENTATION_STREAM = 2
+"""Keeps the draws of the augmentation apart from those of the scene itself."""
 
 
 @DATASETS.register_module()
@@ -26,11 +30,13 @@ class DigitScenes(Dataset[dict[str, Any]]):
         seed: Seed of the scenes.
         size: Side in pixels.
         length: How many scenes.
+        augment: Whether their colours are changed at random, for training.
     """
 
-    def __init__(self, split: Split, seed: int, size: int, length: int) -> None:
+    def __init__(self, split: Split, seed: int, size: int, length: int, augment: bool = False) -> None:
         self.generator = SceneGenerator(split, seed, size)
         self.length = length
+        self.augment = augment
         self.metainfo = {"classes": CLASSES, "palette": PALETTE}
 
     def __len__(self) -> int:
@@ -50,7 +56,11 @@ class DigitScenes(Dataset[dict[str, Any]]):
             message = f"scene {index} of {self.length}"
             raise IndexError(message)
         scene = self.generator.scene(index)
-        image = np.ascontiguousarray(scene.image[:, :, ::-1].transpose(2, 0, 1))
+        pixels = scene.image
+        if self.augment:
+            draws = np.random.default_rng((self.generator.seed, index, AUGMENTATION_STREAM))
+            pixels = recolour(pixels, draws)
+        image = np.ascontiguousarray(pixels[:, :, ::-1].transpose(2, 0, 1))
         size = scene.mask.shape
         sample = SegDataSample(
             gt_sem_seg=PixelData(data=torch.from_numpy(scene.mask.astype(np.int64))[None]),

@@ -27,7 +27,10 @@ class ResidualFCN(Model[ResidualFCNOptions]):
             "type": "EncoderDecoder",
             "data_preprocessor": data_preprocessor(meta),
             "backbone": {
-                "type": "ResNet",
+                # Three 3x3 convolutions instead of one 7x7, and residual branches that count from the start:
+                # both shorten the plateau at all-background.
+                "type": "ResNetV1c",
+                "zero_init_residual": False,
                 "depth": 18,
                 "stem_channels": base,
                 "base_channels": base,
@@ -38,7 +41,7 @@ class ResidualFCN(Model[ResidualFCNOptions]):
                 "in_channels": [base, 2 * base, 4 * base, 8 * base],
                 "in_index": [0, 1, 2, 3],
                 "input_transform": "resize_concat",
-                "channels": 4 * base,
+                "channels": 2 * base,
                 "num_convs": 1,
                 "concat_input": False,
                 "dropout_ratio": 0.0,

@@ -1,0 +1,229 @@
+"""Parts of the engine on the real task, with networks small enough to be looked at."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from harness.engine.artifact import load_model, save_model
+from harness.engine.checks import check_compression, require_passed
+from harness.engine.context import StageContext
+from harness.engine.costs import count_macs, count_params
+from harness.engine.seeding import derive_seed, seeded
+from harness.engine.stages.recover import merge_recipes
+from harness.engine.training import train
+from harness.engine.workbench import model_config, open_workbench, resolve_device
+from harness.errors import CheckFailedError, NonFiniteLossError, ShapeMismatchError, UserError
+from harness.plan.job import StageJob
+from harness.plan.plan import make_plan
+from harness.registry import Check, LoaderRequest, TrainingRecipe, discover
+from harness.spec.benchmark import Benchmark
+from harness.spec.budget import TrainingBudget
+from harness.store.artifact import ModelBase, ModelFile
+
+
+@pytest.fixture
+def job(tmp_path):
+    benchmark = Benchmark.model_validate(
+        {
+            "methods": ["l1"],
+            "ratios": [0.5],
+            "datasets": [{"name": "digits", "size": 32}],
+            "calibration": {"samples": 6, "batch_size": 4},
+        }
+    )
+    stages = {stage.kind: stage for stage in make_plan(benchmark, discover()).stages}
+    # The compress stage's parameters, with the model's beside them, serve every part that is tested here.
+    parameters = {**stages["train"].fields.parameters, **stages["compress"].fields.parameters}
+    fields = stages["compress"].fields.model_copy(update={"parameters": parameters})
+    return StageJob(
+        fields=fields, identity=f"id-{tmp_path.name}", label="x", inputs={}, work=tmp_path, root=tmp_path, device="cpu"
+    )
+
+
+@pytest.fixture
+def bench(job):
+    return open_workbench(job, lambda done, total, text: None)
+
+
+@pytest.fixture
+def model(bench):
+    with seeded(0):
+        return bench.task.build(model_config(bench)).eval()
+
+
+@pytest.fixture
+def file(bench):
+    return ModelFile(base=ModelBase(task="segmentation", name="residual_fcn", config=model_config(bench)))
+
+
+def verdicts(checks):
+    return {check.name: check.verdict for check in checks}
+
+
+def test_macs_of_a_convolution_by_hand():
+    class Plain:
+        def predict(self, network, images):
+            return network(images)
+
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 5, 1))
+    images = torch.zeros(1, 3, 10, 12)
+    assert count_macs(network, Plain(), images) == 10 * 12 * (3 * 8 * 9 + 8 * 5)
+    assert count_params(network) == 3 * 8 * 9 + 8 + 8 * 5 + 5
+
+
+def test_shared_parameters_count_once():
+    layer = nn.Linear(4, 4)
+    assert count_params(nn.Sequential(layer, layer)) == 20
+
+
+def test_seeds_differ_by_purpose_and_global_state_is_restored():
+    assert derive_seed(0, "a") == derive_seed(0, "a")
+    assert len({derive_seed(seed, purpose) for seed in (0, 1) for purpose in ("a", "b")}) == 4
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    with seeded(1):
+        torch.rand(3)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_calibration_reads_the_training_split_in_a_fixed_order(bench, monkeypatch):
+    asked = []
+    loader = bench.dataset.loader
+    monkeypatch.setattr(type(bench.dataset), "loader", lambda self, request: asked.append(request) or loader(request))
+    context = StageContext(bench)
+    first = [batch["inputs"] for batch in context.calibration_batches()]
+    second = [batch["inputs"] for batch in context.calibration_batches()]
+    assert {request.split for request in asked} == {"train"}
+    assert sum(len(batch) for batch in first) == 6
+    assert all(torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True))
+    assert sum(len(batch["inputs"]) for batch in context.calibration_batches(samples=3)) == 3
+
+
+def test_an_unchanged_model_passes_and_has_no_parameters_fewer(bench, model):
+    statistics = {name: value.clone() for name, value in model.state_dict().items()}
+    checks = verdicts(check_compression(model, model, StageContext(bench)))
+    assert checks == {
+        "forward_at_input_size": "pass",
+        "forward_at_second_size": "pass",
+        "parameters_fewer": "not_applicable",
+        "gradients_flow": "pass",
+    }
+    assert all(torch.equal(value, statistics[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_model_with_other_outputs_fails(bench, model, file, tmp_path):
+    save_model(tmp_path / "m", file, model)
+    other = load_model(tmp_path / "m", bench.registry).model
+    other.decode_head.conv_seg = nn.Conv2d(other.decode_head.conv_seg.in_channels, 7, 1)
+    other.decode_head.num_classes = other.decode_head.out_channels = 7
+    checks = check_compression(model, other, StageContext(bench))
+    assert verdicts(checks)["forward_at_input_size"] == "fail"
+    with pytest.raises(CheckFailedError, match="forward_at_input_size"):
+        require_passed(checks)
+
+
+def test_a_larger_model_fails(bench, model, file, tmp_path):
+    save_model(tmp_path / "m", file, model)
+    larger = load_model(tmp_path / "m", bench.registry).model
+    larger.spare = nn.Linear(10, 10)
+    assert verdicts(check_compression(model, larger, StageContext(bench)))["parameters_fewer"] == "fail"
+
+
+def test_a_part_that_no_gradient_reaches_fails(bench, model, file, tmp_path):
+    save_model(tmp_path / "m", file, model)
+    frozen = load_model(tmp_path / "m", bench.registry).model
+    for parameter in frozen.backbone.parameters():
+        parameter.requires_grad_(False)
+    (check,) = [c for c in check_compression(model, frozen, StageContext(bench)) if c.name == "gradients_flow"]
+    assert check.verdict == "fail"
+    assert "backbone." in check.detail
+
+
+def test_only_fail_fails():
+    require_passed([Check(name="a", verdict="pass"), Check(name="b", verdict="not_applicable", detail="why")])
+
+
+def test_artifact_weights_that_do_not_fit_are_refused(bench, model, file, tmp_path):
+    save_model(tmp_path / "m", file, model)
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "m" / "weights.safetensors"
+    weights = load_file(path)
+    weights["decode_head.conv_seg.bias"] = torch.zeros(3)
+    save_file(weights, path)
+    with pytest.raises(ShapeMismatchError, match="conv_seg"):
+        load_model(tmp_path / "m", bench.registry)
+    path.write_bytes(b"garbage")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_model(tmp_path / "m", bench.registry)
+    path.unlink()
+    with pytest.raises(UserError, match=r"weights\.safetensors"):
+        load_model(tmp_path / "m", bench.registry)
+
+
+def test_a_transform_newer_than_its_plugin_is_refused(bench, model, file, tmp_path):
+    newer = file.model_copy(
+        update={"transforms": [{"kind": "prune", "version": 99, "payload": {}}]},
+    )
+    save_model(tmp_path / "m", ModelFile.model_validate(newer.model_dump()), model)
+    with pytest.raises(UserError, match="version 99"):
+        load_model(tmp_path / "m", bench.registry)
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "poly", "cosine", "constant"])
+def test_training_takes_the_steps_of_its_budget(bench, model, tmp_path, schedule):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    seen = []
+    outcome = _train(bench, model, tmp_path, schedule=schedule, iterations=3, progress=lambda *told: seen.append(told))
+    assert outcome.iterations == 3
+    assert outcome.final_loss > 0
+    assert seen[-1][:2] == (3, 3)
+    assert seen[-1][2].startswith("loss ")
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    assert any(name.endswith("conv1.weight") for name in changed)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(bench, model, tmp_path):
+    with torch.no_grad():
+        model.decode_head.conv_seg.weight.fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError, match="iteration 2 of 2"):
+        _train(bench, model, tmp_path, schedule="constant", iterations=2)
+
+
+def _train(bench, model, work, *, schedule, iterations, progress=lambda *told: None):
+    budget = TrainingBudget.model_validate({"iterations": iterations, "batch_size": 2, "schedule": {"type": schedule}})
+    request = LoaderRequest(split="train", batch_size=2, shuffle=True, iterations=iterations)
+    return train(
+        model,
+        loader=bench.dataset.loader(request),
+        budget=budget,
+        seed=0,
+        scope=bench.scope,
+        name=f"{work.name}-{schedule}",
+        work=work / "mmengine",
+        deterministic=False,
+        progress=progress,
+    )
+
+
+def test_recipes_merge():
+    merged = merge_recipes([TrainingRecipe(hooks=["a"]), TrainingRecipe(hooks=["b"], reinitialize=True)])
+    assert merged == TrainingRecipe(hooks=["a", "b"], reinitialize=True)
+    assert merge_recipes([TrainingRecipe()]) == TrainingRecipe()
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:0", "cpu:x"])
+def test_devices_that_are_not_there(name):
+    if name == "cuda:0" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match="--device"):
+        resolve_device(name)
+
+
+def test_auto_is_a_device(bench):
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    assert replace(bench, device=torch.device("cpu")).device.type == "cpu"
