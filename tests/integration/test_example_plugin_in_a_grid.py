@@ -36,7 +36,8 @@ def test_it_is_listed_with_its_distribution(site, tmp_path):
 
 def test_it_runs_in_a_grid(site, tiny_file, tmp_path):
     bench = Bench(tmp_path, str(site))
-    bench("run", tiny_file, "--methods", "redundancy", "--ratios", "0.25", "--out", "results")
+    command = ("run", tiny_file, "--methods", "redundancy", "--ratios", "0.25", "--out", "results")
+    bench(*command)
     (record,) = read_records(Layout(tmp_path / "results"))
     assert record.status == "complete"
     assert record.achieved.channels == pytest.approx(0.25, abs=0.01)

@@ -121,7 +121,8 @@ class SceneGenerator:
         crop = photo[top : top + self.size, left : left + self.size]
         turned = np.rot90(crop, int(draws[3] * 4))
         channels = _CHANNEL_ORDERS[int(draws[4] * len(_CHANNEL_ORDERS))]
-        return turned[..., channels].astype(np.float32) * np.float32(0.7 + 0.3 * draws[5])
+        canvas: Canvas = turned[..., channels].astype(np.float32) * np.float32(0.7 + 0.3 * draws[5])
+        return canvas
 
     def _place(self, draws: Draws, count: int, placed: list[_Placed], is_digit: bool) -> _Placed | None:
         """Returns a place that overlaps no earlier one much; `None` for a distractor that finds none.
