@@ -39,7 +39,7 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.python requirements/demo.txt $(PROJECTS)
+$(VENV)/.demo: $(VENV)/.python requirements/demo.txt requirements/constraints.txt $(PROJECTS)
 	$(PIP) install --quiet --requirement requirements/demo.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation $(EDITABLE)
 	touch $@

@@ -1,7 +1,7 @@
 """What the train stage costs over the same bare `mmengine.Runner`.
 
 Both train the same network from the same seed on the same scenes, in turn, in one process. The stage builds the model,
-trains, writes the artifact and counts MACs; the bare side builds the model and calls `Runner.train` with default hooks.
+trains, writes the artifact and counts MACs; the bare side builds the model and calls `Runner.train` with the same hooks but ours.
 """
 
 from __future__ import annotations
@@ -80,10 +80,18 @@ def _run_bare(job: StageJob) -> None:
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": budget.iterations, "val_interval": budget.iterations + 1},
         optim_wrapper={"type": "OptimWrapper", "optimizer": dict(budget.optimizer)},
         param_scheduler=[
-            {"type": "OneCycleLR", "eta_max": 4e-3, "total_steps": budget.iterations, "by_epoch": False},
+            {
+                "type": "OneCycleLR",
+                "eta_max": budget.schedule.max_lr or budget.optimizer["lr"],
+                "total_steps": budget.iterations,
+                "by_epoch": False,
+            },
         ],
         log_processor={"by_epoch": False},
-        default_hooks={"checkpoint": {"type": "CheckpointHook", "by_epoch": False, "interval": budget.iterations}},
+        default_hooks={
+            "checkpoint": None,
+            "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
+        },
         randomness={"seed": 0},
         default_scope=bench.scope,
         experiment_name=job.identity,

@@ -25,6 +25,11 @@ _LINES = {
 _OPTIONAL = {"mmdet"}
 _TIMEOUT = 120
 
+_BUILD_OPERATIONS = (
+    "Enough for segmentation; detection needs them. With torch, ninja and a compiler there, this builds them in about "
+    "7 minutes: pip install --no-build-isolation --no-cache-dir onedl-mmcv==2.3.6"
+)
+
 _PROBE = """
 import json, warnings
 warnings.filterwarnings("ignore")
@@ -97,15 +102,10 @@ def _torch() -> Iterator[Finding]:
     gpus = ", ".join(found["gpus"])
     advice = "" if gpus else "Runs on the CPU. For a GPU, install a CUDA build of torch and NVIDIA's driver."
     yield Finding("ok" if gpus else "note", "devices", gpus or "cpu only", advice)
-    advice = (
-        "" if found["ops"] else "Enough for segmentation. Detection needs them: see the README on compiled operations."
-    )
-    yield Finding(
-        "ok" if found["ops"] else "note",
-        "mmcv operations",
-        "compiled" if found["ops"] else "not compiled",
-        advice,
-    )
+    if found["ops"]:
+        yield Finding("ok", "mmcv operations", "compiled")
+    else:
+        yield Finding("note", "mmcv operations", "not compiled", _BUILD_OPERATIONS)
 
 
 def _openmmlab() -> Iterator[Finding]:

@@ -1,6 +1,5 @@
-"""Exit codes."""
+"""Exit codes other than 0, all good."""
 
-ALL_GOOD = 0
 SOME_CELL_FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.errors import UserError
+
 if TYPE_CHECKING:
     from harness.spec.benchmark import Benchmark
-
-_GRID = "Grid"
-_RUNNING = "Running"
 
 BenchmarkFile = Annotated[
     Path | None,
@@ -35,7 +36,7 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N cells.")]
 Skip = Annotated[
     bool,
@@ -51,7 +52,21 @@ Disable = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-DEFAULT_NAME = "demo"
+DEFAULT_NAME = "adhoc"
+"""What a benchmark without a file is called."""
+
+_GRID = (
+    "task", "models", "datasets", "methods", "ratios", "ratio_of", "precisions", "pipelines", "controls", "seeds",
+)  # fmt: skip
+
+
+def grid_flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the flags that override a key of the benchmark file, by that key.
+
+    Args:
+        given: A command's arguments by name.
+    """
+    return {name: given[name] for name in _GRID}
 
 
 def make_benchmark(file: Path | None, flags: dict[str, Any], assignments: list[str] | None) -> Benchmark:
@@ -74,6 +89,17 @@ def results_folder(benchmark: Benchmark, out: Path | None) -> Path:
     from harness.store.slug import slug
 
     return out if out is not None else Path("results") / slug(benchmark.name or DEFAULT_NAME)
+
+
+def check_device(text: str) -> None:
+    """Looks whether `--device` can name a device; whether it exists here, only torch can tell.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", text) is None:
+        message = f"--device: {text!r} is not a device"
+        raise UserError(message, "Write auto, cpu, cuda, or cuda:1 for the second GPU.")
 
 
 def names_of(text: str | None) -> tuple[str, ...]:

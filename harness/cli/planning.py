@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.cli.options import make_benchmark, results_folder
+from harness.cli.options import check_device, make_benchmark, results_folder
 from harness.plan.plan import Plan, make_plan
 from harness.registry import discover
 
@@ -20,7 +20,12 @@ def plan_of(
     limit: int | None,
     disabled: tuple[str, ...],
 ) -> tuple[Plan, Path]:
-    """Returns the plan that file and flags ask for, and where its results go."""
+    """Returns the plan that file and flags ask for, and where its results go.
+
+    Raises:
+        UserError: A mistake in a flag or in the file.
+    """
+    check_device(device)
     benchmark = make_benchmark(file, flags, assignments)
     plan = make_plan(benchmark, discover(disabled=disabled), device=device, limit=limit)
     return plan, results_folder(benchmark, out)

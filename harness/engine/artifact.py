@@ -50,14 +50,23 @@ def load_model(folder: Path, registry: Registry) -> LoadedModel:
         ShapeMismatchError: The weights do not fit the rebuilt structure.
     """
     file = read_model_file(folder)
-    task: Task = load_implementation(registry.task(file.base.task))()
-    init_default_scope(task.setup())
     with seeded(0):
-        model = task.build(file.base.config)
-    for entry in file.transforms:
-        model = _transform(entry, registry).apply(model, entry.payload)
+        model = build_structure(file, registry)
     _load_weights(model, folder / WEIGHTS)
     return LoadedModel(model.eval(), file)
+
+
+def build_structure(file: ModelFile, registry: Registry) -> nn.Module:
+    """Returns the model that a description stands for, with weights drawn from torch's current seed.
+
+    The base is built with its own initialisation; transforms then cut it like the model they were made for.
+    """
+    task: Task = load_implementation(registry.task(file.base.task))()
+    init_default_scope(task.setup())
+    model = task.build(file.base.config)
+    for entry in file.transforms:
+        model = _transform(entry, registry).apply(model, entry.payload)
+    return model
 
 
 def with_transforms(file: ModelFile, steps: list[TransformStep]) -> ModelFile:

@@ -5,7 +5,7 @@ The method adds what only it can check (a pruned model against the masked one); 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,13 +22,16 @@ _FORWARD_ERRORS = (RuntimeError, ValueError, AssertionError, IndexError, TypeErr
 """What a network raises whose shapes do not fit together."""
 
 
-def check_compression(before: nn.Module, after: nn.Module, context: StageContext) -> list[Check]:
+def check_compression(
+    before: nn.Module, after: nn.Module, context: StageContext, achieved: Mapping[str, float]
+) -> list[Check]:
     """Returns the verdicts on `after`, made from `before`; both are left in eval mode.
 
     Args:
         before: The model that was compressed.
         after: The compressed model.
         context: The stage's context.
+        achieved: Reductions that the method claims.
     """
     before.eval()
     after.eval()
@@ -37,7 +40,7 @@ def check_compression(before: nn.Module, after: nn.Module, context: StageContext
     checks = [
         _same_shape("forward_at_input_size", before, after, context, (height, width)),
         _same_shape("forward_at_second_size", before, after, context, other),
-        _fewer_params(before, after),
+        _fewer_params(before, after, achieved),
         _gradients_flow(before, after, context),
     ]
     before.eval()
@@ -92,10 +95,13 @@ def _same_shape(name: str, before: nn.Module, after: nn.Module, context: StageCo
     return Check(name=name, verdict="pass")
 
 
-def _fewer_params(before: nn.Module, after: nn.Module) -> Check:
+def _fewer_params(before: nn.Module, after: nn.Module, achieved: Mapping[str, float]) -> Check:
     name, difference = "parameters_fewer", count_params(before) - count_params(after)
     if difference > 0:
         return Check(name=name, verdict="pass", value=float(difference))
+    if difference == 0 and any(reduction > 0 for reduction in achieved.values()):
+        claims = ", ".join(f"{reduction:.1%} of {what}" for what, reduction in achieved.items())
+        return Check(name=name, verdict="fail", detail=f"nothing was removed, but the method claims {claims}")
     if difference == 0:
         detail = "nothing was removed: the setting rounds to no parameter at all"
         return Check(name=name, verdict="not_applicable", detail=detail)
@@ -110,6 +116,9 @@ def _gradients_flow(before: nn.Module, after: nn.Module, context: StageContext) 
         missing = sorted(expected - _with_gradient(after, batch, context))
     except _FORWARD_ERRORS as error:
         return Check(name="gradients_flow", verdict="fail", detail=f"the training loss: {error}".splitlines()[0])
+    if not expected:
+        detail = "no gradient reaches any parameter of the uncompressed model"
+        return Check(name="gradients_flow", verdict="not_applicable", detail=detail)
     if not missing:
         return Check(name="gradients_flow", verdict="pass", value=float(len(expected)))
     detail = f"no finite gradient reaches {', '.join(missing[:3])}" + (" ..." if len(missing) > 3 else "")

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import OPTIMIZERS, DefaultScope
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from torch import nn
 
-from harness.errors import NonFiniteLossError
+from harness.errors import NonFiniteLossError, UserError
 from harness.spec.budget import TrainingBudget
 
 Progress = Callable[[int, int, str], None]
@@ -53,7 +57,7 @@ class ProgressHook(Hook):
         done = runner.iter + 1
         if done % _REPORT_EVERY and done != runner.max_iters:
             return
-        loss = float((outputs or {})["loss"])
+        loss = float((outputs or {})["loss"].detach())
         if not math.isfinite(loss):
             message = f"the loss is {loss} at iteration {done} of {runner.max_iters}"
             raise NonFiniteLossError(
@@ -92,8 +96,10 @@ def train(
 
     Raises:
         NonFiniteLossError: The loss became NaN or infinite.
+        UserError: The budget asks for what this machine or torch does not have.
     """
     reporter = ProgressHook(progress)
+    _require_possible(budget, next(model.parameters()).device)
     runner = Runner(
         model=model,
         work_dir=str(work),
@@ -112,7 +118,10 @@ def train(
         custom_hooks=[*hooks, reporter],
         **_common(seed, scope, name, deterministic),
     )
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        _forget(runner)
     tail = reporter.losses[-5:]
     return TrainingOutcome(iterations=int(runner.iter), final_loss=sum(tail) / len(tail))
 
@@ -139,7 +148,10 @@ def evaluate(
         custom_hooks=[_TestProgressHook(progress)],
         **_common(0, scope, name, deterministic),
     )
-    return {key: float(value) for key, value in runner.test().items()}
+    try:
+        return {key: float(value) for key, value in runner.test().items()}
+    finally:
+        _forget(runner)
 
 
 class _TestProgressHook(Hook):
@@ -165,6 +177,27 @@ def _common(seed: int, scope: str, name: str, deterministic: bool) -> dict[str, 
         "log_processor": {"by_epoch": False},
         "log_level": "INFO",
     }
+
+
+def _require_possible(budget: TrainingBudget, device: torch.device) -> None:
+    kind = budget.optimizer.get("type")
+    if kind not in OPTIMIZERS:
+        message = f"optimizer.type: there is no optimiser {kind!r}"
+        raise UserError(message, "Write one of torch.optim, e.g. AdamW or SGD.")
+    if budget.schedule.type == "onecycle" and budget.schedule.max_lr is None and "lr" not in budget.optimizer:
+        message = "schedule: onecycle needs a peak, and neither schedule.max_lr nor optimizer.lr is given"
+        raise UserError(message, "Write e.g. optimizer: {type: AdamW, lr: 0.003}.")
+    if budget.amp and device.type == "cpu":
+        message = "amp: automatic mixed precision needs a GPU, and this training is on the CPU"
+        raise UserError(message, "Write amp: false, or choose a GPU with --device.")
+
+
+def _forget(runner: Runner) -> None:
+    """Mmengine keeps a Runner's logger, and its open log file, under its name for the life of the process."""
+    for handler in runner.logger.handlers:
+        handler.close()
+    for manager in (MMLogger, MessageHub, Visualizer, DefaultScope):
+        manager._instance_dict.pop(runner.experiment_name, None)
 
 
 def _optim_wrapper(budget: TrainingBudget) -> dict[str, Any]:

@@ -70,12 +70,13 @@ class Workbench:
 
 def open_workbench(job: StageJob, progress: Progress) -> Workbench:
     """Loads what a stage's parameters name."""
+    device = use_device(job.device)
     registry = discover(disabled=job.disabled)
-    parameters = job.fields.parameters
-    task: Task = load_implementation(registry.task(parameters["task"]))()
+    _require_planned_sources(job, registry)
+    task: Task = load_implementation(registry.task(job.fields.parameters["task"]))()
     scope = task.setup()
     init_default_scope(scope)
-    dataset = _dataset(registry, parameters)
+    dataset = _dataset(registry, job)
     return Workbench(
         job=job,
         registry=registry,
@@ -83,34 +84,38 @@ def open_workbench(job: StageJob, progress: Progress) -> Workbench:
         scope=scope,
         dataset=dataset,
         meta=dataset.meta(),
-        device=resolve_device(job.device),
+        device=device,
         progress=progress,
         logger=logging.getLogger("harness.stage"),
     )
 
 
-def load_compressor(bench: Workbench, call: dict[str, Any]) -> Compressor[Any]:
-    """Returns the compressor that `call` ({name, options}) names."""
-    plugin = bench.registry.method(call["name"])
-    compressor: Compressor[Any] = load_implementation(plugin)(
-        options=validate_options(plugin, call["options"], where=call["name"])
-    )
+def load_compressor(bench: Workbench) -> Compressor[Any]:
+    """Returns the compressor of the stage's parameters."""
+    compressor: Compressor[Any] = _load_method(bench, bench.parameters["method"], "method")
     return compressor
 
 
-def load_recovery(bench: Workbench, call: dict[str, Any]) -> Recovery[Any]:
-    """Returns the recovery that `call` ({name, options}) names."""
-    plugin = bench.registry.method(call["name"])
-    recovery: Recovery[Any] = load_implementation(plugin)(
-        options=validate_options(plugin, call["options"], where=call["name"])
-    )
-    return recovery
+def load_recoveries(bench: Workbench) -> list[Recovery[Any]]:
+    """Returns the recoveries of the stage's parameters, which form one training."""
+    return [_load_method(bench, call, f"method.{call['name']}") for call in bench.parameters["methods"]]
+
+
+def _load_method(bench: Workbench, call: dict[str, Any], role: str) -> Any:
+    plugin = bench.registry.method(_qualified(bench.job, role, call["name"]))
+    return load_implementation(plugin)(options=validate_options(plugin, call["options"], where=call["name"]))
+
+
+def _qualified(job: StageJob, role: str, name: str) -> str:
+    """The plan says which distribution's plugin is meant, should two claim the name."""
+    return f"{job.fields.plugins[role]['distribution']}:{name}"
 
 
 def model_config(bench: Workbench) -> dict[str, Any]:
     """Returns the config of the model that the stage's parameters name, adapted to the data set."""
     asked = bench.parameters["model"]
-    plugin, member = bench.registry.model(bench.parameters["task"], asked["name"])
+    name = _qualified(bench.job, "model", asked["name"]) + (f"::{asked['member']}" if asked["member"] else "")
+    plugin, member = bench.registry.model(bench.parameters["task"], name)
     options = validate_options(plugin, asked["options"], where=f"model {asked['name']}")
     model = load_implementation(plugin)(options=options, member=member)
     config: dict[str, Any] = model.config(bench.meta)
@@ -136,9 +141,33 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _dataset(registry: Registry, parameters: dict[str, Any]) -> Dataset[Any]:
+def use_device(name: str) -> torch.device:
+    """Resolves the device and makes it mmengine's too: its Runner would move models to any GPU that it sees."""
+    import mmengine.device.utils
+
+    device = resolve_device(name)
+    mmengine.device.utils.DEVICE = str(device)
+    return device
+
+
+def _require_planned_sources(job: StageJob, registry: Registry) -> None:
+    """Editable plugins may be edited between planning and now; their results would carry the old source's name.
+
+    Raises:
+        UserError: It names the distribution.
+    """
+    now = registry.sources()
+    for planned in job.fields.plugins.values():
+        name = str(planned["distribution"])
+        if planned["source"] is not None and now.get(name) != planned["source"]:
+            message = f"the source of {name} was changed while the run was going on"
+            raise UserError(message, "Run the same command again: what depends on it will be run anew.")
+
+
+def _dataset(registry: Registry, job: StageJob) -> Dataset[Any]:
+    parameters = job.fields.parameters
     asked = parameters["dataset"]
-    plugin = registry.dataset(parameters["task"], asked["name"])
+    plugin = registry.dataset(parameters["task"], _qualified(job, "dataset", asked["name"]))
     options = validate_options(plugin, asked["options"], where=f"data set {asked['name']}")
     dataset: Dataset[Any] = load_implementation(plugin)(options=options)
     return dataset

@@ -9,6 +9,7 @@ from harness.errors import BenchError
 from harness.store.failure import Failure, FailureKind
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_DISK_TEXTS = ("No space left on device", "File too large", "Disk quota exceeded")
 _OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "CUDA out of memory", "not enough memory")
 
 _HINTS: dict[FailureKind, str] = {
@@ -38,9 +39,18 @@ def _kind(error: BaseException) -> FailureKind:
         return error.kind  # type: ignore[return-value]  # every subclass names one of the kinds; tested
     if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
         return "oom"
-    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+    if _is_disk_full(error):
         return "disk_full"
     return "plugin_error"
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    """Safetensors wraps the system's error into text; others chain it."""
+    if isinstance(error, OSError):
+        return error.errno in _DISK_ERRORS
+    if type(error).__name__ == "SafetensorError" and any(text in str(error) for text in _DISK_TEXTS):
+        return True
+    return error.__cause__ is not None and _is_disk_full(error.__cause__)
 
 
 def _is_torch_out_of_memory(error: BaseException) -> bool:

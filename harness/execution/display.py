@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -22,6 +23,9 @@ from harness.execution.messages import ProgressMessage
 from harness.execution.states import StageStates
 from harness.plan.stage import Stage
 
+_LINE_SECONDS = 30.0
+"""How often a running stage tells how far it is where there is no terminal."""
+
 
 class RunDisplay:
     """Shows overall and per-stage progress; a context manager.
@@ -31,14 +35,24 @@ class RunDisplay:
         states: Where the stages stand.
         estimator: Judges how long the rest takes; learns from what finishes.
         workers: Stages at once.
+        clock: Seconds since some moment.
     """
 
-    def __init__(self, console: Console, states: StageStates, estimator: Estimator, workers: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        states: StageStates,
+        estimator: Estimator,
+        workers: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console = console
         self._estimator = estimator
         self._states = states
         self._workers = workers
+        self._clock = clock
         self._started: dict[Stage, float] = {}
+        self._told: dict[Stage, float] = {}
         self._total = states.count("waiting")
         self._finished = 0
         self._rows: dict[Stage, TaskID] = {}
@@ -61,7 +75,7 @@ class RunDisplay:
 
     def started(self, stage: Stage) -> None:
         """A stage has been handed to a worker."""
-        self._started[stage] = time.monotonic()
+        self._started[stage] = self._told[stage] = self._clock()
         if self._progress is not None:
             self._rows[stage] = self._progress.add_task(f"  {escape(_name(stage))}", total=None, text="")
         else:
@@ -69,22 +83,28 @@ class RunDisplay:
 
     def progressed(self, stage: Stage, message: ProgressMessage) -> None:
         """A stage has told how far it is."""
+        left = _left(self._clock() - self._started[stage], message)
         if self._progress is not None:
-            self._progress.update(
-                self._rows[stage],
-                total=message.total,
-                completed=message.done,
-                text=f"{escape(message.text)}  {_left(self._started[stage], message)}",
-            )
+            text = f"{escape(message.text)}  {left}"
+            self._progress.update(self._rows[stage], total=message.total, completed=message.done, text=text)
+        elif self._clock() - self._told[stage] >= _LINE_SECONDS:
+            self._told[stage] = self._clock()
+            parts = (f"       {_name(stage)}", f"{message.done}/{message.total}", message.text, left)
+            self._line("  ".join(part for part in parts if part))
 
     def finished(self, stage: Stage, states: StageStates) -> None:
-        """A stage has become complete or failed."""
-        seconds = time.monotonic() - self._started.pop(stage, time.monotonic())
+        """A stage has become complete or failed, here or in another process on the results folder."""
+        started = self._started.pop(stage, None)
+        self._told.pop(stage, None)
         self._finished += 1
         failed = states[stage] == "failed"
-        if not failed:
-            self._estimator.learn(stage, seconds)
-        line = f"{'FAILED' if failed else 'done  '} {_name(stage)}  {seconds:.1f} s"
+        if started is None:
+            how = "tried by another process" if failed else "done by another process"
+        else:
+            how = f"{self._clock() - started:.1f} s"
+            if not failed:
+                self._estimator.learn(stage, self._clock() - started)
+        line = f"{'FAILED' if failed else 'done  '} {_name(stage)}  {how}"
         if failed and (failure := states.failures.get(stage)) is not None:
             line += f"\n       {failure.kind}: {failure.message}" + (f"\n       {failure.hint}" if failure.hint else "")
             line += f"\n       log: {failure.log}" if failure.log else ""
@@ -96,8 +116,8 @@ class RunDisplay:
 
     def _rest(self, states: StageStates) -> str:
         waiting = [stage for stage in states.stages if states[stage] in ("waiting", "running")]
-        seconds = self._estimator.remaining(waiting)
-        return f"about {duration(seconds / self._workers)} left" if seconds is not None else ""
+        seconds = self._estimator.remaining(waiting, self._workers)
+        return f"about {duration(seconds)} left" if waiting and seconds is not None else ""
 
     def _line(self, text: str, style: str | None = None) -> None:
         prefix = f"[{self._finished}/{self._total}] "
@@ -123,10 +143,9 @@ def _name(stage: Stage) -> str:
     return f"{stage.label} ({stage.subject})"
 
 
-def _left(started: float, message: ProgressMessage) -> str:
+def _left(elapsed: float, message: ProgressMessage) -> str:
     if not 0 < message.done < message.total:
         return ""
-    elapsed = time.monotonic() - started
     return f"{duration(elapsed * (message.total - message.done) / message.done)} left"
 
 

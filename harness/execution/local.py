@@ -37,7 +37,9 @@ class Event:
 
 
 class LocalExecutor:
-    """Runs up to `workers` jobs at once, each in a process that is kept for the next job.
+    """Runs up to `workers` jobs at once, each in a process that is kept for the next job unless its job failed.
+
+    After a failure nothing is known of the process's state (a GPU's context, a half-done import), so it is replaced.
 
     Args:
         workers: Number of processes; they are started when they are first needed.
@@ -75,6 +77,8 @@ class LocalExecutor:
             events.extend(worker.read())
             if worker.ended:
                 events.extend(self._bury(worker))
+            elif worker.failed:
+                self._bury(worker)
         return events
 
     def close(self) -> None:
@@ -112,6 +116,7 @@ class _Worker:
         self._rest = b""
         self.job: StageJob | None = None
         self.ended = False
+        self.failed = False
 
     def submit(self, job: StageJob) -> None:
         self.job = job
@@ -129,6 +134,7 @@ class _Worker:
             events.append(Event(self.job.identity, message))
             if not isinstance(message, ProgressMessage):
                 self.job = None
+                self.failed = isinstance(message, FailedMessage)
         return events
 
     def kill(self) -> int:

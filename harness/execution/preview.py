@@ -85,14 +85,14 @@ def preview(plan: Plan, layout: Layout, *, retry: RetryRule, skip_existing: bool
     estimator.learn_from(plan.stages, layout)
     to_run = tuple(stage for stage in plan.stages if states[stage] == "waiting")
     return Preview(
-        cells=[_cell(planned, states) for planned in plan.cells],
+        cells=[_cell(planned, states, skip_existing) for planned in plan.cells],
         to_run=to_run,
         stages=len(plan.stages),
         seconds=estimator.remaining(to_run) if to_run else 0.0,
     )
 
 
-def _cell(planned: PlannedCell, states: StageStates) -> CellPreview:
+def _cell(planned: PlannedCell, states: StageStates, skip_existing: bool) -> CellPreview:
     to_run = tuple(stage for stage in planned.stages if states[stage] == "waiting")
     failed = next((stage for stage in planned.stages if states[stage] == "failed"), None)
     if failed is not None:
@@ -102,6 +102,8 @@ def _cell(planned: PlannedCell, states: StageStates) -> CellPreview:
         return CellPreview(planned.cell, "skip", reason, to_run)
     if not to_run:
         return CellPreview(planned.cell, "keep", "complete", ())
+    if not skip_existing:
+        return CellPreview(planned.cell, "run", "asked to run again", to_run)
     if len(to_run) == len(planned.stages):
         return CellPreview(planned.cell, "run", "never run", to_run)
     kept = len(planned.stages) - len(to_run)

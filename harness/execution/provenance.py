@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,24 @@ def run_provenance() -> dict[str, Any]:
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "bench": version("compression-bench"),
-        "checkout": _checkout(Path(harness.__file__).parent),
+        "checkout": checkout(),
         "hardware": hardware(),
     }
 
 
-def _checkout(folder: Path) -> dict[str, Any] | None:
-    """Returns commit and cleanliness of the git checkout that `folder` lies in; `None` for an installed package."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None or _git(folder, "ls-files", "--error-unmatch", "errors.py") is None:
+@cache
+def checkout(package: Path = Path(harness.__file__).parent) -> dict[str, Any] | None:
+    """Returns commit and cleanliness of the git checkout that a package lies in; `None` for an installed one.
+
+    Looked at once a process, which keeps running what it has imported.
+
+    Args:
+        package: The package's folder; it counts as checked out if its `errors.py` is under version control.
+    """
+    commit = _git(package, "rev-parse", "HEAD")
+    if commit is None or _git(package, "ls-files", "--error-unmatch", "errors.py") is None:
         return None
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    return {"commit": commit, "dirty": bool(_git(package, "status", "--porcelain", "--untracked-files=no"))}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.execution.missing import missing_reasons
 from harness.execution.states import StageStates
 from harness.plan.cell import ModelPoint, PlannedCell
 from harness.plan.stage import Stage
@@ -36,7 +37,7 @@ class Recorder:
         states: Where the stages stand.
         tasks: Task descriptors by name.
         methods: Method descriptors by name.
-        provenance: What all records of the run have in common.
+        provenance: The command that writes the records, and where it runs; says nothing of what made the numbers.
     """
 
     def __init__(
@@ -97,9 +98,13 @@ class Recorder:
             checks=_checks(planned, files),
             stages=[self._cost(stage, files[stage]) for stage in planned.stages],
             seconds=_total_seconds(files) if status == "complete" else None,
-            provenance={**self._provenance, "stages": _environments(files), "plugins": _plugins(planned)},
+            provenance={
+                "stages": _environments(files),
+                "plugins": _plugins(planned),
+                "recorded_by": dict(self._provenance),
+            },
         )
-        return record.model_copy(update={"missing": _missing(record, primary.unit)})
+        return record.model_copy(update={"missing": missing_reasons(record)})
 
     def _file(self, stage: Stage) -> StageFile | None:
         if self._states[stage] != "complete":
@@ -122,13 +127,13 @@ class Recorder:
         states = {stage: self._states[stage] for stage in planned.stages}
         for stage, state in states.items():
             if state == "failed":
-                # A cell is blocked when what failed is not its own work but a stage that others share.
-                return ("blocked" if stage.kind in ("train", "prepare") else "failed"), stage
+                return ("blocked" if _shared(stage, planned) else "failed"), stage
         if all(state == "complete" for state in states.values()):
             return "complete", None
-        if any(state in ("interrupted", "running") for state in states.values()):
-            return "interrupted", None
-        return "never_run", None
+        # Records are written when a run ends; what still waits then was cut off.
+        in_flight = any(state in ("interrupted", "running") for state in states.values())
+        own = any(state == "complete" and not _shared(stage, planned) for stage, state in states.items())
+        return ("interrupted" if in_flight or own else "never_run"), None
 
     def _cost(self, stage: Stage, file: StageFile | None) -> StageCost:
         state = self._states[stage]
@@ -144,6 +149,22 @@ class Recorder:
         )
 
 
+def same_result(old: CellRecord, new: CellRecord) -> bool:
+    """Returns whether two records of a cell say the same, whatever command recorded them."""
+    return _without_recorder(old) == _without_recorder(new)
+
+
+def _without_recorder(record: CellRecord) -> dict[str, Any]:
+    content = record.model_dump(mode="json")
+    content["provenance"].pop("recorded_by", None)
+    return content
+
+
+def _shared(stage: Stage, planned: PlannedCell) -> bool:
+    """Returns whether a stage is not a cell's own work but what other cells start from too."""
+    return stage.kind in ("train", "prepare") or stage == planned.points[0].evaluated
+
+
 class _Figures:
     """The primary metric along the pipeline."""
 
@@ -154,7 +175,7 @@ class _Figures:
         last_recovery = recovers[-1] if recovers else len(points)
         behind = [index for index in compresses if index < last_recovery]
         self.before_recovery = values[behind[-1]] if behind else None
-        self.after_recovery = values[-1] if recovers else None
+        self.after_recovery = values[last_recovery] if recovers else None
         baseline, final = values[0], values[-1]
         self.delta = final - baseline if final is not None and baseline is not None else None
         self.retention = _retention(baseline, final, higher_is_better) if unit != "dB" else None
@@ -212,27 +233,3 @@ def _environments(files: Mapping[Stage, StageFile | None]) -> list[dict[str, Any
 def _plugins(planned: PlannedCell) -> dict[str, dict[str, str | None]]:
     """Returns distribution, version and source hash of all plugins that made the cell, by role and name."""
     return {f"{stage.kind}.{role}": plugin for stage in planned.stages for role, plugin in stage.fields.plugins.items()}
-
-
-def _missing(record: CellRecord, unit: str) -> dict[str, str]:
-    """Returns a reason for every value that is null."""
-    reason = {
-        "failed": f"stage {record.failed_stage!r} failed",
-        "blocked": f"stage {record.failed_stage!r} failed",
-        "interrupted": "the run was interrupted",
-        "never_run": "the cell has not been run",
-        "complete": "not defined for this cell",
-    }[record.status]
-    reasons = {}
-    has_recovery = any(step.kind == "recover" for step in record.steps)
-    special = {
-        "after_recovery": "" if has_recovery else "the pipeline has no recovery",
-        "retention": "a ratio of decibels means nothing" if unit == "dB" else "",
-    }
-    for name in ("before_recovery", "after_recovery", "retention", "delta", "latency", "seconds"):
-        if getattr(record, name) is None:
-            reasons[name] = special.get(name) or reason
-    for name in ("channels", "params", "macs"):
-        if getattr(record.achieved, name) is None:
-            reasons[f"achieved.{name}"] = reason
-    return reasons

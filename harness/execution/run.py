@@ -16,7 +16,7 @@ from harness.execution.display import RunDisplay
 from harness.execution.estimate import Estimator
 from harness.execution.local import LocalExecutor
 from harness.execution.provenance import run_provenance
-from harness.execution.recording import Recorder
+from harness.execution.recording import Recorder, same_result
 from harness.execution.scheduler import JobSettings, Scheduler
 from harness.execution.states import RetryRule, StageStates, never_retry, read_states
 from harness.plan.cell import PlannedCell
@@ -25,8 +25,7 @@ from harness.plan.plan import Plan
 from harness.plan.stage import Stage
 from harness.store.atomic import write_text
 from harness.store.layout import Layout
-from harness.store.record import CellRecord, read_records, write_record
-from harness.store.stage import forget_failure
+from harness.store.record import CellRecord, read_record, read_records, write_record
 from harness.store.summary import write_summary
 
 
@@ -77,9 +76,6 @@ def carry_out(plan: Plan, layout: Layout, settings: RunSettings, console: Consol
     """
     _open_folder(plan, layout)
     states = read_states(plan.stages, layout, retry=settings.retry, skip_existing=settings.skip_existing)
-    for stage in plan.stages:
-        if states[stage] == "waiting":
-            forget_failure(layout, stage.kind, stage.identity)
     records = _Records(plan, layout, states)
     outcome = RunOutcome(records=[])
     if states.count("waiting"):
@@ -136,14 +132,24 @@ class _Records:
     def update(self, stage: Stage) -> None:
         for cell in self._plan.cells:
             if stage in cell.stages and self._settled(cell):
-                write_record(self._layout, self._recorder.record(cell))
+                self._write(cell)
 
     def write_all(self) -> list[CellRecord]:
-        written = [self._recorder.record(cell) for cell in self._plan.cells]
-        for record in written:
-            write_record(self._layout, record)
+        written = [self._write(cell) for cell in self._plan.cells]
         write_summary(self._layout, self._name, read_records(self._layout))
         return written
+
+    def _write(self, cell: PlannedCell) -> CellRecord:
+        """A record that says the same already is left as it is, with the command that made it."""
+        record = self._recorder.record(cell)
+        path = self._layout.record(cell.cell.name)
+        try:
+            unchanged = same_result(read_record(path), record)
+        except UserError:  # none yet, or an unreadable one, which is written anew
+            unchanged = False
+        if not unchanged:
+            write_record(self._layout, record)
+        return record
 
     def _settled(self, cell: PlannedCell) -> bool:
         return all(self._states[stage] not in ("waiting", "running") for stage in cell.stages)

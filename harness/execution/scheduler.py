@@ -12,9 +12,10 @@ from harness.execution.messages import FailedMessage, ProgressMessage
 from harness.execution.states import StageStates
 from harness.plan.job import StageJob
 from harness.plan.stage import Stage
+from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.lock import StageLock
-from harness.store.stage import open_work, publish_failure, read_failure, read_stage
+from harness.store.stage import forget_failure, open_work, publish_failure, read_failure, read_stage
 
 _POLL_SECONDS = 0.2
 _EXCLUSIVE = "measure"
@@ -98,7 +99,6 @@ class Scheduler:
         self._measure_last = measure_last
         self._redo = redo
         self._running: dict[str, tuple[Stage, StageLock]] = {}
-        self._contended: set[Stage] = set()
 
     def run(self) -> None:
         """Returns when every stage is complete, failed or blocked.
@@ -138,11 +138,11 @@ class Scheduler:
     def _start(self, stage: Stage) -> None:
         lock = StageLock(self._layout, stage.kind, stage.identity)
         if not lock.acquire():
-            self._contended.add(stage)  # another process runs it; looked at again in the next round
-            return
+            return  # another process runs it; looked at again in the next round
         if not self._redo and self._settled_elsewhere(stage):
             lock.release()
             return
+        forget_failure(self._layout, stage.kind, stage.identity)
         work = open_work(self._layout, stage.kind, stage.identity)
         inputs = {role: self._layout.stage(source.kind, source.identity) for role, source in stage.inputs}
         job = StageJob(
@@ -166,10 +166,10 @@ class Scheduler:
         if read_stage(self._layout, stage.kind, stage.identity) is not None:
             self._settle(stage, None)
             return True
-        failure = read_failure(self._layout, stage.kind, stage.identity) if stage in self._contended else None
-        if failure is None:
+        failure = read_failure(self._layout, stage.kind, stage.identity)
+        if failure is None or failure == self._states.retried.get(stage):
             return False
-        self._settle(stage, FailedMessage(failure=failure))
+        self._settle(stage, failure)
         return True
 
     def _handle(self, event: Event) -> None:
@@ -178,19 +178,25 @@ class Scheduler:
             self._display.progressed(stage, event.message)
             return
         del self._running[event.identity]
-        failed = event.message if isinstance(event.message, FailedMessage) else None
-        if failed is not None and event.lost:
-            work = self._layout.work(stage.kind, stage.identity)
-            publish_failure(self._layout, work, stage.kind, stage.identity, stage.label, failed.failure)
+        failure = self._failure(stage, event.message, event.lost) if isinstance(event.message, FailedMessage) else None
+        shutil.rmtree(self._layout.work(stage.kind, stage.identity), ignore_errors=True)
         lock.release()
-        self._settle(stage, failed)
+        self._settle(stage, failure)
 
-    def _settle(self, stage: Stage, failed: FailedMessage | None) -> None:
-        if failed is None:
-            self._states.set(stage, "complete")
-            shutil.rmtree(self._layout.work(stage.kind, stage.identity), ignore_errors=True)
-        else:
-            stored = read_failure(self._layout, stage.kind, stage.identity)
-            self._states.set(stage, "failed", stored or failed.failure)
+    def _failure(self, stage: Stage, message: FailedMessage, lost: bool) -> Failure | None:
+        """Returns the failure with the place of its log, stored on the worker's behalf if it could not do so."""
+        if lost and read_stage(self._layout, stage.kind, stage.identity) is not None:
+            return None  # it was published before the worker died
+        stored = read_failure(self._layout, stage.kind, stage.identity)
+        if stored is not None:
+            return stored
+        work = self._layout.work(stage.kind, stage.identity)
+        try:
+            return publish_failure(self._layout, work, stage.kind, stage.identity, stage.label, message.failure)
+        except OSError:  # a full disk, most likely; the run goes on and its records say what is known
+            return message.failure
+
+    def _settle(self, stage: Stage, failure: Failure | None) -> None:
+        self._states.set(stage, "complete" if failure is None else "failed", failure)
         self._display.finished(stage, self._states)
         self._settled(stage)

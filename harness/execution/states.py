@@ -28,10 +28,12 @@ class StageStates:
     Attributes:
         stages: All stages, each behind its inputs.
         failures: Why the failed ones failed.
+        retried: Failures that are to be tried again, as they were read.
     """
 
     stages: Sequence[Stage]
     failures: dict[Stage, Failure] = field(default_factory=dict)
+    retried: dict[Stage, Failure] = field(default_factory=dict)
     _states: dict[Stage, StageState] = field(default_factory=dict)
 
     def __getitem__(self, stage: Stage) -> StageState:
@@ -88,9 +90,17 @@ def read_states(
             states.set(stage, "complete")
             continue
         failure = read_failure(layout, stage.kind, stage.identity)
-        if failure is not None and skip_existing and not retry(failure):
+        if failure is None:
+            states.set(stage, "waiting")
+        elif skip_existing and not _tried_again(failure, retry):
             states.set(stage, "failed", failure)
         else:
+            states.retried[stage] = failure
             states.set(stage, "waiting")
     states._block()
     return states
+
+
+def _tried_again(failure: Failure, retry: RetryRule) -> bool:
+    """A mistake of the user is always tried again: it costs nothing, and may be mended without a new identity."""
+    return failure.kind == "config_error" or retry(failure)

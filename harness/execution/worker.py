@@ -18,12 +18,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
 from harness.execution.classification import failure_of
 from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage
+from harness.execution.provenance import checkout
 from harness.plan.job import StageJob
+from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.stage import StageFile, publish_failure, publish_stage
 
@@ -55,9 +58,16 @@ def _run(job: StageJob, channel: TextIO) -> None:
         publish_stage(layout, job.work, stage)
         message: DoneMessage | FailedMessage = DoneMessage()
     except BaseException as error:  # whatever a plugin raises fails its stage and nothing else
-        failure = publish_failure(layout, job.work, job.fields.kind, job.identity, job.label, failure_of(error))
-        message = FailedMessage(failure=failure)
+        message = FailedMessage(failure=_published(layout, job, failure_of(error)))
     channel.write(message.model_dump_json() + "\n")
+
+
+def _published(layout: Layout, job: StageJob, failure: Failure) -> Failure:
+    """A failure is reported also where it cannot be stored, on a full disk."""
+    try:
+        return publish_failure(layout, job.work, job.fields.kind, job.identity, job.label, failure)
+    except OSError:
+        return failure
 
 
 def _timed(job: StageJob, report: _Reporter) -> StageFile:
@@ -79,7 +89,7 @@ def _timed(job: StageJob, report: _Reporter) -> StageFile:
         seconds=time.perf_counter() - wall,
         cpu_seconds=_cpu_seconds() - cpu,
         peak_memory_bytes=peak[0],
-        environment=describe_environment(),
+        environment={**describe_environment(), "bench": version("compression-bench"), "checkout": checkout()},
     )
 
 
@@ -111,10 +121,11 @@ def _peak_memory() -> Iterator[list[int | None]]:
     """
     peak: list[int | None] = [None]
     clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not clear.exists():
+    try:
+        clear.write_text("5")
+    except OSError:  # not Linux, or a container that forbids it
         yield peak
         return
-    clear.write_text("5")
     yield peak
     for line in status.read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from harness.errors import UserError
@@ -156,8 +157,8 @@ class Drawer:
     def _measure(self, cell: Cell, made: Stage, baseline: Stage) -> Stage:
         parameters = {
             "measurement": self._benchmark.measurement.model_dump(mode="json"),
-            "hardware": {**hardware(), "device": self._device},
-            "runtime": "torch-eager",
+            "hardware": {**hardware(), "device": _resolved(self._device)},
+            "runtime": f"torch {version('torch')} eager",
         }
         inputs = {"candidate": made, "baseline": baseline}
         return self._stage(cell, "measure", f"measure {cell.pipeline}", parameters, inputs=inputs)
@@ -194,16 +195,23 @@ class Drawer:
                 **parameters,
             },
             inputs={role: stage.identity for role, stage in (inputs or {}).items()},
-            plugins={
-                "task": task.provenance(),
-                "dataset": dataset.plugin.provenance(),
-                **{role: chosen.plugin.provenance() for role, chosen in (plugins or {}).items()},
-            },
+            plugins=self._provenance(
+                {"task": task, "dataset": dataset.plugin, **{role: c.plugin for role, c in (plugins or {}).items()}}
+            ),
             dataset=self._fingerprint(dataset),
         )
         subject = f"{cell.model} · {cell.dataset} · seed {cell.seed}"
         stage = Stage(fields=fields, label=label, subject=subject, inputs=tuple((inputs or {}).items()))
         return self._stages.setdefault(stage, stage)
+
+    def _provenance(self, plugins: Mapping[str, Plugin[Any]]) -> dict[str, dict[str, str | None]]:
+        """Each plugin's distribution under its role, and those that it requires behind a slash."""
+        stated: dict[str, dict[str, str | None]] = {}
+        for role, plugin in plugins.items():
+            own, *required = self._registry.provenance(plugin).items()
+            stated[role] = own[1]
+            stated.update({f"{role}/{name}": provenance for name, provenance in required})
+        return stated
 
     def _budget(self, model: _Chosen, name: str) -> TrainingBudget:
         """The benchmark's keys over the model's recommendation over the defaults."""
@@ -220,14 +228,15 @@ class Drawer:
         key = (what, task, choice.name)
         if key not in self._chosen:
             plugin: Plugin[Any]
+            named: dict[str, Any]
             if what == "model":
                 plugin, member = self._registry.model(task, choice.name)
-                plugin.descriptor.check_member(member)
+                named = {"name": plugin.name, "member": member, "content": plugin.descriptor.fingerprint(member)}
             else:
                 plugin = self._registry.dataset(task, choice.name)
+                named = {"name": plugin.name}
             options = validate_options(plugin, choice.options, where=f"{what} {choice.name}")
-            json = {"name": choice.name, "options": options.model_dump(mode="json")}
-            self._chosen[key] = _Chosen(plugin, options, json)
+            self._chosen[key] = _Chosen(plugin, options, {**named, "options": options.model_dump(mode="json")})
         return self._chosen[key]
 
     def _method(self, call: MethodCall) -> _Chosen:
@@ -235,7 +244,7 @@ class Drawer:
         if key not in self._chosen:
             plugin = self._registry.method(call.name)
             options = validate_options(plugin, call.options, where=f"method {call.name}")
-            json = {"name": call.name, "options": options.model_dump(mode="json")}
+            json = {"name": plugin.name, "options": options.model_dump(mode="json")}
             self._chosen[key] = _Chosen(plugin, options, json)
         return self._chosen[key]
 
@@ -244,3 +253,10 @@ class Drawer:
         if key not in self._fingerprints:
             self._fingerprints[key] = dataset.plugin.descriptor.fingerprint(dataset.options)
         return self._fingerprints[key]
+
+
+def _resolved(device: str) -> str:
+    """`auto` is what it will turn out to be, as far as can be told without torch."""
+    if device != "auto":
+        return device
+    return "cuda" if hardware()["gpus"] else "cpu"

@@ -74,6 +74,9 @@ def expand(benchmark: Benchmark, registry: Registry) -> list[Cell]:
         )
         if not any(excluded(rule, _facts(cell)) for rule in benchmark.exclude):
             cells.setdefault(cell.name, cell)
+    if not cells:
+        message = "exclude: its rules drop every cell"
+        raise UserError(message, "Loosen a rule of `exclude`.")
     return list(cells.values())
 
 

@@ -103,13 +103,19 @@ class ModelDescriptor(Descriptor):
         """Returns the names of a zoo's members; torch-free. Empty where the plugin is one model."""
         return ()
 
-    def check_member(self, member: str) -> None:
-        """Looks whether a zoo has a member; torch-free, called while planning.
+    def fingerprint(self, member: str) -> str | None:
+        """Returns a hash of what a zoo's member is made from; torch-free, called while planning.
+
+        `None` where the plugin's own version says it all.
+
+        Args:
+            member: The part of the name behind `::`.
 
         Raises:
-            UserError: It has none of that name.
+            UserError: The zoo has no such member.
         """
         del member
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +189,18 @@ class TransformDescriptor(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFormatDescriptor(Descriptor):
-    """A further format for `bench report --format`."""
+    """A further format for `bench report --format`.
+
+    Its implementation is a class that is called without arguments and has `render(rows, columns) -> str`, where
+
+    * `rows` are dictionaries of raw values by column name, one a cell and one a baseline; a missing value is `None`
+      or absent, and fractions are 0..1;
+    * `columns` are those that are asked for, in their order, with the attributes `name` (key in a row), `title`,
+      `description`, `right` (whether people expect it aligned to the right) and `text(value, row)`, which returns a
+      present value as people read it.
+
+    The text is printed as it is, with a line break behind it.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

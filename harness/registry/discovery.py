@@ -16,6 +16,7 @@ from harness.registry.descriptors import (
     TaskDescriptor,
     TransformDescriptor,
 )
+from harness.registry.distribution import normalized
 from harness.registry.groups import GROUPS, Group
 from harness.registry.plugin import ChosenModel, Entry, Plugin, import_hint, import_target
 from harness.spec.suggestion import did_you_mean
@@ -90,6 +91,27 @@ class Registry:
     def report_format(self, name: str) -> Plugin[ReportFormatDescriptor]:
         """Returns a further format of reports."""
         return self._plugin(ReportFormatDescriptor, "bench.report_formats", name)
+
+    def provenance(self, plugin: Plugin[Any]) -> dict[str, dict[str, str | None]]:
+        """Returns what made a plugin's results: its distribution, and those it requires that bring plugins too.
+
+        A criterion of a third party stands on the tracing and surgery of the distribution that it requires.
+
+        Returns:
+            Provenance by the normalised name of the distribution; the plugin's own is first.
+        """
+        known = {normalized(claim.source.name): claim.source for claim in self._claims}
+        found, waiting = {normalized(plugin.distribution): plugin.source}, list(plugin.source.requires)
+        while waiting:
+            name = waiting.pop()
+            if name in known and name not in found:
+                found[name] = known[name]
+                waiting.extend(known[name].requires)
+        return {name: source.provenance() for name, source in found.items()}
+
+    def sources(self) -> dict[str, str | None]:
+        """Returns the source hash of every distribution with plugins, by its name; `None` if not editable."""
+        return {claim.source.name: claim.source.source_hash for claim in self._claims}
 
     def entries(self, group: str) -> list[Entry]:
         """Returns all that claims a name in a group, by task and name; what does not load, with its error.

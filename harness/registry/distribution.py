@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution
@@ -21,17 +21,23 @@ class PluginDistribution:
         version: Its version.
         packages: Names of its top-level packages and modules.
         editable: Whether it runs from source that may change under the same version.
+        requires: Names of the distributions that it cannot do without, as PEP 503 normalises them.
     """
 
     name: str
     version: str
     packages: tuple[str, ...] = ()
     editable: bool = False
+    requires: tuple[str, ...] = ()
 
     @property
     def source_hash(self) -> str | None:
         """SHA-256 of its Python source if it is installed editable, as it is when first asked for."""
         return hash_of_packages(self.packages) if self.editable else None
+
+    def provenance(self) -> dict[str, str | None]:
+        """Returns what identities and records state of it: `distribution`, `version` and `source`."""
+        return {"distribution": self.name, "version": self.version, "source": self.source_hash}
 
 
 def describe_distribution(distribution: Distribution, targets: Iterable[str]) -> PluginDistribution:
@@ -48,6 +54,7 @@ def describe_distribution(distribution: Distribution, targets: Iterable[str]) ->
         version=_header(distribution, "Version"),
         packages=tuple(sorted(targeted.union(listed))),
         editable=_is_editable(distribution, targeted),
+        requires=tuple(sorted(_requirements(distribution))),
     )
 
 
@@ -71,10 +78,21 @@ def hash_of_packages(packages: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def _header(distribution: Distribution, key: str) -> str:
+def _requirements(distribution: Distribution) -> Iterator[str]:
+    for line in (_headers(distribution)).splitlines():
+        match = re.match(r"Requires-Dist:[ \t]*([A-Za-z0-9._-]+)", line, re.IGNORECASE)
+        if match and "extra ==" not in line:
+            yield normalized(match.group(1))
+
+
+def _headers(distribution: Distribution) -> str:
     # Parsing the whole metadata as an e-mail, as importlib does, costs milliseconds a distribution.
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    match = re.search(rf"^{key}:[ \t]*(\S+)", text.split("\n\n")[0], re.MULTILINE | re.IGNORECASE)
+    return text.split("\n\n")[0]
+
+
+def _header(distribution: Distribution, key: str) -> str:
+    match = re.search(rf"^{key}:[ \t]*(\S+)", _headers(distribution), re.MULTILINE | re.IGNORECASE)
     return match.group(1) if match else "unknown"
 
 

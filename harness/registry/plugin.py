@@ -47,7 +47,7 @@ class Plugin(Generic[DescriptorT_co]):
 
     def provenance(self) -> dict[str, str | None]:
         """Returns what identities and records state of it: `distribution`, `version` and `source`."""
-        return {"distribution": self.distribution, "version": self.version, "source": self.source_hash}
+        return self.source.provenance()
 
 
 class ChosenModel(NamedTuple):

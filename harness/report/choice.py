@@ -10,6 +10,7 @@ _FIGURES = (
     "channel_reduction", "macs_reduction", "param_reduction", "metric_before_recovery", "metric_after_recovery",
     "retention", "latency_ratio", "prepare_seconds", "recover_seconds", "seconds", "status",
 )  # fmt: skip
+_BUDGETS = ("train_iterations", "recover_iterations")
 _CONTEXT = ("run", "model", "dataset", "seed", "protocol")
 
 
@@ -17,10 +18,15 @@ def default_columns(rows: Sequence[Row]) -> list[str]:
     """Returns the columns that tell the rows apart, then their figures.
 
     Run, model, data set, seed and protocol are shown where they differ; `method` and its setting name a row unless two
-    pipelines share them.
+    pipelines share them. Budgets are shown where they differ, because results of different budgets do not compare.
     """
     context = [name for name in _CONTEXT if len({row.get(name) for row in rows}) > 1]
-    return [*context, *_names(rows, context), *_FIGURES]
+    return [*context, *_names(rows, context), *_differing_budgets(rows), *_FIGURES]
+
+
+def _differing_budgets(rows: Sequence[Row]) -> list[str]:
+    """A missing number says nothing of the budget: the cell has no such training, or did not finish it."""
+    return [name for name in _BUDGETS if len({row.get(name) for row in rows} - {None}) > 1]
 
 
 def _names(rows: Sequence[Row], context: Sequence[str]) -> tuple[str, ...]:

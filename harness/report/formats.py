@@ -7,7 +7,10 @@ import io
 import json
 from collections.abc import Callable, Sequence
 
+from harness.errors import PluginError, UserError
+from harness.registry import Plugin, ReportFormatDescriptor, discover, load_implementation
 from harness.report.columns import MISSING, Column, Row
+from harness.spec.suggestion import did_you_mean
 
 Renderer = Callable[[Sequence[Row], Sequence[Column]], str]
 
@@ -57,6 +60,40 @@ RENDERERS: dict[str, Renderer] = {
     "csv": comma_separated,
     "json": as_json,
 }
+
+
+def find_renderer(name: str) -> Renderer:
+    """Returns the renderer of a format: a built-in one, or one that a plugin adds.
+
+    Raises:
+        UserError: There is no such format.
+        PluginError: The plugin that adds it does not load.
+    """
+    if name in RENDERERS:
+        return RENDERERS[name]
+    registry = discover()
+    added = [entry.name for entry in registry.entries("bench.report_formats")]
+    if name.rpartition(":")[2] not in added:
+        message = f"--format: there is no format {name!r}"
+        raise UserError(message, did_you_mean(name, ["rich", *RENDERERS, *added], "formats"))
+    return _of_plugin(registry.report_format(name))
+
+
+def _of_plugin(plugin: Plugin[ReportFormatDescriptor]) -> Renderer:
+    implementation = load_implementation(plugin)
+
+    def render(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+        try:
+            text = implementation().render(rows, columns)
+        except Exception as error:  # a plugin may fail in any way, and must be named when it does
+            message = f"report format {plugin.name!r} of {plugin.distribution} failed: {type(error).__name__}: {error}"
+            raise PluginError(message, f"Choose another --format, or mend {plugin.distribution}.") from error
+        if not isinstance(text, str):
+            message = f"report format {plugin.name!r} of {plugin.distribution} returned {type(text).__name__}, not text"
+            raise PluginError(message, f"Choose another --format, or mend {plugin.distribution}.")
+        return text
+
+    return render
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,9 @@ from harness.store.summary import flatten
 
 
 def make_rows(runs: Sequence[Run], sort: str = "") -> list[Row]:
-    """Returns the rows of all runs: by model, data set and seed, the baseline first.
+    """Returns the rows of all runs: by model, data set, seed, protocol and training, the baseline first.
+
+    A results folder may hold cells of several budgets; each stands below the baseline that it started from.
 
     Args:
         runs: What `collect_runs` found.
@@ -34,9 +36,10 @@ def _comparable(value: object) -> tuple[int, float, str]:
 
 
 def _rows_of(run: Run) -> list[Row]:
-    groups: dict[tuple[str, str, int, str], list[CellRecord]] = {}
+    groups: dict[tuple[str, str, int, str, str], list[CellRecord]] = {}
     for record in run.records:
-        groups.setdefault((record.model, record.dataset, record.seed, record.protocol), []).append(record)
+        group = (record.model, record.dataset, record.seed, record.protocol, _training(record))
+        groups.setdefault(group, []).append(record)
     rows: list[Row] = []
     for _, records in sorted(groups.items()):
         ordered = sorted(records, key=_order)
@@ -44,6 +47,11 @@ def _rows_of(run: Run) -> list[Row]:
         rows.extend([baseline] if baseline is not None else [])
         rows.extend(flatten(record) for record in ordered)
     return [{"run": run.folder.name, **row} for row in rows]
+
+
+def _training(record: CellRecord) -> str:
+    """Returns the identity of the stage that trained the cell's baseline."""
+    return next((stage.identity for stage in record.stages if stage.kind == "train"), "")
 
 
 def _order(record: CellRecord) -> tuple[bool, str, float, str]:
@@ -65,7 +73,9 @@ def _baseline(records: Sequence[CellRecord]) -> Row | None:
     assert base is not None
     assert base.metrics is not None
     assert base.size is not None
-    train = [stage.seconds for stage in record.stages if stage.kind == "train"]
+    train = next((stage for stage in record.stages if stage.kind == "train"), None)
+    evaluate = next((stage for stage in record.stages if stage.kind == "evaluate"), None)  # the baseline's is first
+    seconds = [stage.seconds for stage in (train, evaluate) if stage and stage.seconds is not None]
     return {
         "cell": None,
         "pipeline": "baseline",
@@ -82,7 +92,9 @@ def _baseline(records: Sequence[CellRecord]) -> Row | None:
         "metric": record.primary_metric,
         "baseline_metric": base.metrics.get(record.primary_metric),
         "metric_after_recovery": base.metrics.get(record.primary_metric),
-        "train_seconds": train[0] if train else None,
-        "seconds": train[0] if train else None,
+        "train_iterations": train.iterations if train else None,
+        "train_seconds": train.seconds if train else None,
+        "evaluate_seconds": evaluate.seconds if evaluate else None,
+        "seconds": sum(seconds) if seconds else None,
         "metrics": base.metrics,
     }

@@ -1,7 +1,7 @@
 """Where things lie in a results folder.
 
 ```
-<root>/benchmark.yaml                the benchmark as it was last run, every default written out
+<root>/benchmark.yaml                what the last run was asked for: its file with the flags over it
 <root>/summary.json                  rebuilt from the records
 <root>/cells/<slug>/record.json      one record a cell
 <root>/stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made

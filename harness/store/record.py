@@ -53,7 +53,7 @@ class StepResult(_Part):
     Attributes:
         step: `"baseline"`, or the call as it is written, e.g. `"fpgm@0.5"`.
         kind: What made it.
-        metrics: The task's metrics on `split`; `None` where a metric is not defined.
+        metrics: The task's metrics on `split`; a metric is `None` where it is not defined.
         split: Which split the metrics are of.
         size: Parameters, MACs and bytes.
         artifact: Folder of the model, relative to the results folder.
@@ -128,7 +128,7 @@ class CheckResult(_Part):
 
 
 class StageCost(_Part):
-    """What one stage of the cell cost.
+    """What one stage of the cell cost; its kind and state say why a figure is `None`.
 
     Attributes:
         kind: Which stage.
@@ -176,17 +176,19 @@ class CellRecord(_Part):
         metric_info: Unit and direction of each metric.
         baseline: The uncompressed model.
         steps: The models after each step of the pipeline.
-        before_recovery: Primary metric behind the last compressor, before its recovery.
-        after_recovery: Primary metric at the end of the pipeline.
-        retention: Candidate / baseline (inverse where lower is better); `None` for decibels.
-        delta: Candidate - baseline.
+        before_recovery: Primary metric behind the last compressor before the last recovery.
+        after_recovery: Primary metric behind the last recovery.
+        retention: Last model / baseline (inverse where lower is better); `None` for decibels.
+        delta: Last model - baseline.
         achieved: Reductions that were reached.
         latency: Candidate against baseline.
         checks: Verdicts of the self-checks.
         stages: Costs of the stages, shared ones included.
         seconds: Wall time of all stages of the cell, shared ones counted whole.
-        missing: Reason for each missing value, by field.
-        provenance: Versions, plugins, hardware, command and state of the checkout.
+        missing: Reason for each missing value, by its path, e.g. `"steps.1.metrics.mIoU"`; see
+            `harness.execution.missing`.
+        provenance: What made the numbers: `stages` (each distinct environment that a stage ran in) and `plugins`;
+            and which command wrote the record, `recorded_by`.
     """
 
     schema_version: Literal[1] = 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from harness.store.atomic import write_json
 from harness.store.layout import Layout
 from harness.store.record import CellRecord, StepResult
+from harness.store.stage import StageKind
 
 SUMMARY_SCHEMA = 1
 
@@ -74,7 +75,9 @@ def flatten(record: CellRecord) -> dict[str, Any]:
         "latency_ratio_high": latency.ratio_high if latency else None,
         "latency_verdict": latency.verdict if latency else None,
         "seconds": record.seconds,
-        **{f"{kind}_seconds": _seconds(record, kind) for kind in ("train", "prepare", "compress", "recover")},
+        **{f"{kind}_seconds": _seconds(record, kind) for kind in get_args(StageKind)},
+        "train_iterations": _iterations(record, "train"),
+        "recover_iterations": _iterations(record, "recover"),
         "metrics": final.metrics if final else None,
     }
 
@@ -86,3 +89,8 @@ def _last(record: CellRecord) -> StepResult | None:
 def _seconds(record: CellRecord, kind: str) -> float | None:
     costs = [stage.seconds for stage in record.stages if stage.kind == kind and stage.seconds is not None]
     return sum(costs) if costs else None
+
+
+def _iterations(record: CellRecord, kind: str) -> int | None:
+    spent = [stage.iterations for stage in record.stages if stage.kind == kind and stage.iterations is not None]
+    return sum(spent) if spent else None

@@ -89,10 +89,10 @@ def test_failures_are_typed_and_cost_only_their_own_cell(faulty, tiny_file, tmp_
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny_file, tmp_path):
     command = [
         sys.executable, "-c", "from harness.cli import main; main()", "run", str(tiny_file), "--methods", "l1",
-        "--ratios", "0.5", "--out", "results",
+        "--ratios", "0.5", "--out", "results", "--set", "training.iterations=150",
     ]  # fmt: skip
     run = subprocess.Popen(
-        [*command, "--set", "training.iterations=100000"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+        command, cwd=tmp_path, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     _wait_until_it_trains(tmp_path / "results")
@@ -107,7 +107,9 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny_file, tmp_path):
     assert record.missing["latency"] == "the run was interrupted"
     assert _workers_in(tmp_path) == []
 
-    Bench(tmp_path)("run", tiny_file, "--methods", "l1", "--ratios", "0.5", "--out", "results")
+    assert record.baseline.metrics is None
+    resumed = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300, check=False)
+    assert resumed.returncode == 0, resumed.stdout
     (record,) = read_records(Layout(tmp_path / "results"))
     assert record.status == "complete"
 

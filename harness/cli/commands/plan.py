@@ -34,22 +34,12 @@ def plan(
     as_json: options.Json = False,
 ) -> None:
     """Show what `bench run` would do with the same flags, and why."""
+    given = locals()
     from harness.cli.planning import plan_of
 
     made, folder = plan_of(
         benchmark,
-        {
-            "task": task,
-            "models": models,
-            "datasets": datasets,
-            "methods": methods,
-            "ratios": ratios,
-            "ratio_of": ratio_of,
-            "precisions": precisions,
-            "pipelines": pipelines,
-            "controls": controls,
-            "seeds": seeds,
-        },
+        options.grid_flags(given),
         assignments,
         out=out,
         device=device,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def report(
@@ -24,32 +27,50 @@ def report(
     as_json: options.Json = False,
 ) -> None:
     """Report on results: one row a cell, the baseline first, failed cells included."""
-    from harness.errors import UserError
+    show_report(results, format_name="json" if as_json else format_name, sort=sort, columns=columns)
+
+
+def show_report(
+    folder: Path,
+    *,
+    format_name: str = "rich",
+    sort: str = "",
+    columns: str | None = None,
+    console: Console | None = None,
+) -> None:
+    """Prints the report of a folder.
+
+    Args:
+        folder: A results folder, or a parent of several.
+        format_name: `rich`, one of the built-in formats, or one that a plugin adds.
+        sort: Column to sort by; -column sorts downwards.
+        columns: Comma list of columns; `all` for every one.
+        console: Where a rich table is printed.
+
+    Raises:
+        UserError: There are no results, or no such format or column.
+        PluginError: The plugin of the format is broken.
+    """
     from harness.report.choice import default_columns
     from harness.report.collection import collect_runs
     from harness.report.columns import COLUMNS, choose_columns, require_column
-    from harness.report.formats import RENDERERS
+    from harness.report.formats import find_renderer
     from harness.report.rows import make_rows
-    from harness.spec.suggestion import did_you_mean
 
-    format_name = "json" if as_json else format_name
     if sort:
         require_column(sort.removeprefix("-"), "--sort")
-    if format_name not in RENDERERS and format_name != "rich":
-        message = f"--format: there is no format {format_name!r}"
-        raise UserError(message, did_you_mean(format_name, [*RENDERERS, "rich"], "formats"))
-    runs = collect_runs(results)
-    rows = make_rows(runs, sort)
+    render = None if format_name == "rich" else find_renderer(format_name)
+    rows = make_rows(collect_runs(folder), sort)
     if columns == "all" or (columns is None and format_name in ("csv", "json")):
         names = list(COLUMNS)
     else:
         names = default_columns(rows) if columns is None else list(options.names_of(columns))
     chosen = choose_columns(names)
-    if format_name in RENDERERS:
-        typer.echo(RENDERERS[format_name](rows, chosen))
+    if render is not None:
+        typer.echo(render(rows, chosen))
         return
     from rich.console import Console
 
     from harness.report.terminal import print_report
 
-    print_report(Console(), rows, chosen, results.resolve().name)
+    print_report(console or Console(), rows, chosen, folder.resolve().name)

@@ -44,22 +44,12 @@ def run(
     What is complete in the results folder is kept, so the same command continues an interrupted run.
     Without models and data sets, the embedded demo ones are used.
     """
+    given = locals()
     from harness.cli.planning import plan_of
 
     plan, folder = plan_of(
         benchmark,
-        {
-            "task": task,
-            "models": models,
-            "datasets": datasets,
-            "methods": methods,
-            "ratios": ratios,
-            "ratio_of": ratio_of,
-            "precisions": precisions,
-            "pipelines": pipelines,
-            "controls": controls,
-            "seeds": seeds,
-        },
+        options.grid_flags(given),
         assignments,
         out=out,
         device=device,
@@ -86,21 +76,25 @@ def run(
     )
     console = Console()
     outcome = carry_out(plan, Layout(folder), settings, console)
-    _conclude(outcome, folder, console)
+    _conclude(outcome, folder, console, skip_existing=skip_existing)
 
 
-def _conclude(outcome: RunOutcome, folder: Path, console: Console) -> None:
+def _conclude(outcome: RunOutcome, folder: Path, console: Console, *, skip_existing: bool) -> None:
+    from harness.cli.commands.report import show_report
+
     def say(text: str, style: str | None = None) -> None:
         console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     if outcome.interrupted:
         complete = sum(record.status == "complete" for record in outcome.records)
         say(f"\nInterrupted: {complete} of {len(outcome.records)} cells are complete.", "yellow")
-        say("The same command goes on where this one stopped.")
+        again = "The same command" if skip_existing else "The same command without --no-skip-existing"
+        say(f"{again} goes on where this one stopped.")
         raise typer.Exit(INTERRUPTED)
     if not outcome.executed:
         say(f"Nothing to do: all stages of the {len(outcome.records)} cells are settled in {folder}.")
-    _show_report(folder, console)
+    console.print()
+    show_report(folder, console=console)
     say(f"\nResults: {folder}   (bench report {folder})")
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(outcome.records)} cells failed:", "red")
@@ -110,15 +104,3 @@ def _conclude(outcome: RunOutcome, folder: Path, console: Console) -> None:
             say(f"  {record.pipeline} ({record.failed_stage}): {reason}")
         say("Run again with --retry all (or --retry KIND) to try them once more.")
         raise typer.Exit(SOME_CELL_FAILED)
-
-
-def _show_report(folder: Path, console: Console) -> None:
-    from harness.report.choice import default_columns
-    from harness.report.collection import collect_runs
-    from harness.report.columns import choose_columns
-    from harness.report.rows import make_rows
-    from harness.report.terminal import print_report
-
-    rows = make_rows(collect_runs(folder))
-    console.print()
-    print_report(console, rows, choose_columns(default_columns(rows)), folder.name)

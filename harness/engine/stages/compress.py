@@ -18,7 +18,7 @@ from harness.spec.setting import setting_from_json
 
 def run_compress(bench: Workbench) -> dict[str, Any]:
     """Compresses a private copy of the input model, checks the result and stores it."""
-    compressor = load_compressor(bench, bench.parameters["method"])
+    compressor = load_compressor(bench)
     context = StageContext(bench)
     source = load_input(bench, "model")
     state = load_state(bench.job.inputs["state"] / "state") if "state" in bench.job.inputs else State()
@@ -27,7 +27,7 @@ def run_compress(bench: Workbench) -> dict[str, Any]:
             load_input(bench, "model").model, setting_from_json(bench.parameters["setting"]), state, context
         )
     model = compression.model.to(bench.device).eval()
-    checks = [*compression.checks, *check_compression(source.model, model, context)]
+    checks = [*compression.checks, *check_compression(source.model, model, context, compression.achieved)]
     size = save_output(bench, with_transforms(source.file, compression.transforms), model)
     images = context.example_images()
     checks.append(check_reload(model, bench.job.work / MODEL_FOLDER, bench.registry, images, context))

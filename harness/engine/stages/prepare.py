@@ -13,7 +13,7 @@ from harness.engine.workbench import Workbench, load_compressor
 
 def run_prepare(bench: Workbench) -> dict[str, Any]:
     """Lets the method prepare on the input model and stores its state."""
-    compressor = load_compressor(bench, bench.parameters["method"])
+    compressor = load_compressor(bench)
     model = load_input(bench, "model").model
     with seeded(derive_seed(bench.seed, "prepare")):
         state = compressor.prepare(model, StageContext(bench))

@@ -6,14 +6,15 @@ from typing import Any
 
 from torch import nn
 
-from harness.engine.artifact import LoadedModel
+from harness.engine.artifact import build_structure
 from harness.engine.context import StageContext
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.stages.models import load_input, save_output
 from harness.engine.training import train
-from harness.engine.workbench import Workbench, load_recovery
+from harness.engine.workbench import Workbench, load_recoveries
 from harness.registry import LoaderRequest, TrainingRecipe
 from harness.spec.budget import TrainingBudget
+from harness.store.artifact import ModelFile
 
 
 def run_recover(bench: Workbench) -> dict[str, Any]:
@@ -21,10 +22,8 @@ def run_recover(bench: Workbench) -> dict[str, Any]:
     budget = TrainingBudget.model_validate(bench.parameters["budget"])
     source = load_input(bench, "model")
     context = StageContext(bench)
-    recipes = [load_recovery(bench, call).recipe(source.model, context) for call in bench.parameters["methods"]]
-    recipe = merge_recipes(recipes)
-    if recipe.reinitialize:
-        _reinitialize(source, bench)
+    recipe = merge_recipes([recovery.recipe(source.model, context) for recovery in load_recoveries(bench)])
+    model = _fresh(source.file, bench) if recipe.reinitialize else source.model
     request = LoaderRequest(
         split="train",
         batch_size=budget.batch_size,
@@ -33,7 +32,7 @@ def run_recover(bench: Workbench) -> dict[str, Any]:
         iterations=budget.iterations,
     )
     outcome = train(
-        source.model,
+        model,
         loader=bench.dataset.loader(request),
         budget=budget,
         seed=derive_seed(bench.seed, "recover"),
@@ -44,7 +43,7 @@ def run_recover(bench: Workbench) -> dict[str, Any]:
         progress=bench.progress,
         hooks=recipe.hooks,
     )
-    size = save_output(bench, source.file, source.model)
+    size = save_output(bench, source.file, model)
     return {"size": size, "iterations": outcome.iterations, "final_loss": outcome.final_loss}
 
 
@@ -54,9 +53,7 @@ def merge_recipes(recipes: list[TrainingRecipe]) -> TrainingRecipe:
     return TrainingRecipe(hooks=hooks, reinitialize=any(recipe.reinitialize for recipe in recipes))
 
 
-def _reinitialize(source: LoadedModel, bench: Workbench) -> None:
-    """Gives every layer fresh weights of its (compressed) shape, drawn from the cell's seed."""
+def _fresh(file: ModelFile, bench: Workbench) -> nn.Module:
+    """Returns the compressed structure with weights from the model's own initialisation, cut like the trained ones."""
     with seeded(derive_seed(bench.seed, "weights")):
-        for module in source.model.modules():
-            if isinstance(module, nn.Module) and callable(reset := getattr(module, "reset_parameters", None)):
-                reset()
+        return build_structure(file, bench.registry).to(bench.device)

@@ -35,7 +35,7 @@ class ResidualFCNOptions(Options):
 class UNetOptions(Options):
     """Options of the U-Net."""
 
-    base_channels: int = Field(default=16, ge=4, description="Channels of the full-resolution stage.")
+    base_channels: int = Field(default=16, ge=4, description="Channels of the first stage.")
 
 
 class DigitsDescriptor(DatasetDescriptor):
@@ -60,11 +60,11 @@ class ZooDescriptor(ModelDescriptor):
 
         return members()
 
-    def check_member(self, member: str) -> None:
-        """Raises a `UserError` if there is no such config."""
-        from bench_segmentation.models.zoo import known_member
+    def fingerprint(self, member: str) -> str:
+        """Returns the hash of the config's files; raises a `UserError` if there is no such config."""
+        from bench_segmentation.models.zoo import fingerprint
 
-        known_member(member)
+        return fingerprint(member)
 
 
 SEGMENTATION = TaskDescriptor(
@@ -111,19 +111,19 @@ RESIDUAL_FCN = ModelDescriptor(
 
 UNET = ModelDescriptor(
     name="unet",
-    summary="U-Net at full resolution: slower and more accurate than residual_fcn.",
+    summary="U-Net from half the resolution down: finer and slower to train than residual_fcn.",
     implementation="bench_segmentation.models.unet:UNet",
     task="segmentation",
     options=UNetOptions,
     training={
-        "iterations": 1400,
-        "batch_size": 16,
-        "optimizer": {"type": "AdamW", "lr": 0.02, "weight_decay": 0.01},
-        "schedule": {"type": "onecycle", "max_lr": 0.02},
+        "iterations": 2800,
+        "batch_size": 32,
+        "optimizer": {"type": "AdamW", "lr": 0.03, "weight_decay": 0.01},
+        "schedule": {"type": "onecycle", "max_lr": 0.03},
     },
     recovery={
         "iterations": 200,
-        "batch_size": 16,
+        "batch_size": 32,
         "optimizer": {"type": "AdamW", "lr": 0.005, "weight_decay": 0.01},
         "schedule": {"type": "onecycle", "max_lr": 0.005},
     },

@@ -1,7 +1,5 @@
 """Parts of the engine on the real task, with networks small enough to be looked at."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
@@ -11,7 +9,7 @@ from harness.engine.checks import check_compression, require_passed
 from harness.engine.context import StageContext
 from harness.engine.costs import count_macs, count_params
 from harness.engine.seeding import derive_seed, seeded
-from harness.engine.stages.recover import merge_recipes
+from harness.engine.stages.recover import _fresh, merge_recipes
 from harness.engine.training import train
 from harness.engine.workbench import model_config, open_workbench, resolve_device
 from harness.errors import CheckFailedError, NonFiniteLossError, ShapeMismatchError, UserError
@@ -36,7 +34,8 @@ def job(tmp_path):
     stages = {stage.kind: stage for stage in make_plan(benchmark, discover()).stages}
     # The compress stage's parameters, with the model's beside them, serve every part that is tested here.
     parameters = {**stages["train"].fields.parameters, **stages["compress"].fields.parameters}
-    fields = stages["compress"].fields.model_copy(update={"parameters": parameters})
+    plugins = {**stages["train"].fields.plugins, **stages["compress"].fields.plugins}
+    fields = stages["compress"].fields.model_copy(update={"parameters": parameters, "plugins": plugins})
     return StageJob(
         fields=fields, identity=f"id-{tmp_path.name}", label="x", inputs={}, work=tmp_path, root=tmp_path, device="cpu"
     )
@@ -104,7 +103,7 @@ def test_calibration_reads_the_training_split_in_a_fixed_order(bench, monkeypatc
 
 def test_an_unchanged_model_passes_and_has_no_parameters_fewer(bench, model):
     statistics = {name: value.clone() for name, value in model.state_dict().items()}
-    checks = verdicts(check_compression(model, model, StageContext(bench)))
+    checks = verdicts(check_compression(model, model, StageContext(bench), {}))
     assert checks == {
         "forward_at_input_size": "pass",
         "forward_at_second_size": "pass",
@@ -120,7 +119,7 @@ def test_a_model_with_other_outputs_fails(bench, model, file, tmp_path):
     other = load_model(tmp_path / "m", bench.registry).model
     other.decode_head.conv_seg = nn.Conv2d(other.decode_head.conv_seg.in_channels, 7, 1)
     other.decode_head.num_classes = other.decode_head.out_channels = 7
-    checks = check_compression(model, other, StageContext(bench))
+    checks = check_compression(model, other, StageContext(bench), {})
     assert verdicts(checks)["forward_at_input_size"] == "fail"
     with pytest.raises(CheckFailedError, match="forward_at_input_size"):
         require_passed(checks)
@@ -130,7 +129,7 @@ def test_a_larger_model_fails(bench, model, file, tmp_path):
     save_model(tmp_path / "m", file, model)
     larger = load_model(tmp_path / "m", bench.registry).model
     larger.spare = nn.Linear(10, 10)
-    assert verdicts(check_compression(model, larger, StageContext(bench)))["parameters_fewer"] == "fail"
+    assert verdicts(check_compression(model, larger, StageContext(bench), {}))["parameters_fewer"] == "fail"
 
 
 def test_a_part_that_no_gradient_reaches_fails(bench, model, file, tmp_path):
@@ -138,7 +137,7 @@ def test_a_part_that_no_gradient_reaches_fails(bench, model, file, tmp_path):
     frozen = load_model(tmp_path / "m", bench.registry).model
     for parameter in frozen.backbone.parameters():
         parameter.requires_grad_(False)
-    (check,) = [c for c in check_compression(model, frozen, StageContext(bench)) if c.name == "gradients_flow"]
+    (check,) = [c for c in check_compression(model, frozen, StageContext(bench), {}) if c.name == "gradients_flow"]
     assert check.verdict == "fail"
     assert "backbone." in check.detail
 
@@ -224,6 +223,54 @@ def test_devices_that_are_not_there(name):
         resolve_device(name)
 
 
-def test_auto_is_a_device(bench):
-    assert resolve_device("auto").type in ("cpu", "cuda")
-    assert replace(bench, device=torch.device("cpu")).device.type == "cpu"
+def test_the_device_is_mmengines_too(bench):
+    from mmengine.device import get_device
+
+    assert bench.device == torch.device("cpu")
+    assert get_device() == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ({"amp": True}, "amp: "),
+        ({"optimizer": {"type": "Adaam", "lr": 0.1}}, "optimizer.type"),
+        ({"optimizer": {"type": "SGD"}}, "needs a peak"),
+    ],
+)
+def test_budgets_that_cannot_be_trained_with_are_the_users_mistake(bench, model, tmp_path, budget, expected):
+    request = LoaderRequest(split="train", batch_size=2, shuffle=True, iterations=1)
+    with pytest.raises(UserError, match=expected):
+        train(
+            model, loader=bench.dataset.loader(request), budget=TrainingBudget(iterations=1, **budget), seed=0,
+            scope=bench.scope, name="x", work=tmp_path, deterministic=False, progress=lambda *told: None,
+        )  # fmt: skip
+
+
+def test_scratch_starts_from_the_models_own_initialisation(bench, model, file):
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(7.0)
+    fresh = _fresh(file, bench)
+    again = _fresh(file, bench)
+    assert all(torch.equal(one, other) for one, other in zip(fresh.parameters(), again.parameters(), strict=True))
+    assert not any((parameter == 7.0).any() for parameter in fresh.parameters())
+    # mmseg's own: N(0, 0.01) for the classifier; torch's default would be about ten times as wide.
+    assert 0.005 < float(fresh.decode_head.conv_seg.weight.detach().std()) < 0.02
+
+
+def test_a_method_that_claims_more_than_it_did_fails(bench, model):
+    (check,) = [
+        c
+        for c in check_compression(model, model, StageContext(bench), {"channels": 0.5})
+        if c.name == "parameters_fewer"
+    ]
+    assert check.verdict == "fail"
+    assert "50.0% of channels" in check.detail
+
+
+def test_sources_that_changed_since_planning_are_refused(job):
+    plugins = {role: {**plugin, "source": "0" * 64} for role, plugin in job.fields.plugins.items()}
+    changed = job.model_copy(update={"fields": job.fields.model_copy(update={"plugins": plugins})})
+    with pytest.raises(UserError, match="was changed while the run was going on"):
+        open_workbench(changed, lambda done, total, text: None)

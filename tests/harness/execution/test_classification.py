@@ -26,6 +26,7 @@ def raised(error):
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (OSError(errno.EFBIG, "File too large"), "disk_full"),
+        (type("SafetensorError", (Exception,), {})("Error: No space left on device (os error 28)"), "disk_full"),
         (OSError(errno.EACCES, "denied"), "plugin_error"),
         (ValueError("x"), "plugin_error"),
         (SystemExit(3), "plugin_error"),

@@ -38,9 +38,11 @@ def executor():
     made.close()
 
 
-def test_an_error_in_a_stage_is_published_and_the_worker_lives_on(tmp_path, executor):
+def test_an_error_in_a_stage_is_published_and_its_worker_is_replaced(tmp_path, executor):
+    workers = set()
     for name in ("no_such_task", "another"):
         executor.submit(make_job(tmp_path, name))
+        workers.add(executor._workers[0]._process.pid)
         event = wait_for_end(executor)
         assert isinstance(event.message, FailedMessage)
         assert event.message.failure.kind == "config_error"
@@ -48,8 +50,9 @@ def test_an_error_in_a_stage_is_published_and_the_worker_lives_on(tmp_path, exec
         assert not event.lost
         log = (tmp_path / event.message.failure.log).read_text()
         assert "Traceback" in log
-    assert executor.running == 0
-    assert len(executor._workers) == 1
+        assert executor.running == 0
+        assert executor._workers == []
+    assert len(workers) == 2
 
 
 def test_a_killed_worker_is_a_lost_worker_and_the_next_job_gets_a_new_one(tmp_path, executor):

@@ -169,6 +169,49 @@ def test_failed_stays_failed_until_it_is_retried(layout):
     assert states.count("complete") == 5
 
 
+def test_a_mistake_of_the_user_is_tried_again_unasked(layout):
+    work = layout.work(TRAIN.kind, TRAIN.identity)
+    work.mkdir(parents=True)
+    mistake = Failure(kind="config_error", message="no such device")
+    publish_failure(layout, work, TRAIN.kind, TRAIN.identity, "train", mistake)
+    executor = PretendExecutor(layout)
+    states, _ = run(layout, executor)
+    assert states.count("complete") == 5
+    assert read_failure(layout, TRAIN.kind, TRAIN.identity) is None
+
+
+def test_a_stage_published_before_its_worker_died_is_complete(layout):
+    class DiesLate(PretendExecutor):
+        def submit(self, job):
+            super().submit(job)
+            if job.label == "low":
+                publish_stage(self.layout, job.work, file_of(job.fields, job.identity))
+
+    states, _ = run(layout, DiesLate(layout, lose=["low"]))
+    assert states.count("complete") == 5
+    assert read_failure(layout, LOW.kind, LOW.identity) is None
+
+
+def test_a_failure_in_another_process_is_not_run_again_here(layout):
+    states = read_states(STAGES, layout)
+    work = layout.work(TRAIN.kind, TRAIN.identity)
+    work.mkdir(parents=True)
+    publish_failure(layout, work, TRAIN.kind, TRAIN.identity, "train", Failure(kind="oom", message="elsewhere"))
+    executor = PretendExecutor(layout)
+    settings = JobSettings("cpu", 1, ())
+    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    assert executor.ran == []
+    assert states[TRAIN] == "failed"
+    assert states.count("blocked") == 4
+
+
+def test_a_retry_that_is_interrupted_first_forgets_nothing(layout):
+    run(layout, PretendExecutor(layout, fail=["low"]))
+    states = read_states(STAGES, layout, retry=lambda failure: True)
+    assert states[LOW] == "waiting"
+    assert read_failure(layout, LOW.kind, LOW.identity) is not None
+
+
 def test_interruption_closes_the_executor_and_frees_the_lock(layout):
     executor = PretendExecutor(layout, interrupt_at="prepare")
     states = read_states(STAGES, layout)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,28 @@ def known_member(member: str) -> str:
     close = [names[match] for match in difflib.get_close_matches(name, names, SHOWN_MATCHES)]
     hint = f"Did you mean {', '.join(f'mmseg::{match}' for match in close)}? " if close else ""
     raise UserError(message, f"{hint}`bench list models --zoo mmseg` lists all {len(known)}.")
+
+
+def fingerprint(member: str) -> str:
+    """Returns the SHA-256 of a member's config file and of the files that it is based on; imports nothing of mmseg.
+
+    Raises:
+        UserError: There is no such member.
+    """
+    digest = hashlib.sha256()
+    for path in _with_bases(_config_folder() / f"{known_member(member)}.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _with_bases(path: Path) -> list[Path]:
+    """Returns a config file and, in order and depth first, those in its `_base_`."""
+    bases: list[str] = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "_base_" for t in node.targets):
+            named = ast.literal_eval(node.value)
+            bases = [named] if isinstance(named, str) else list(named)
+    return [path, *(inner for base in bases for inner in _with_bases((path.parent / base).resolve()))]
 
 
 def members() -> list[str]:

@@ -1,0 +1,75 @@
+"""Why values of a record are null."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.store.record import CellRecord, StepResult
+
+_STATUS_REASONS = {
+    "interrupted": "the run was interrupted",
+    "never_run": "the cell has not been run",
+}
+
+
+def missing_reasons(record: CellRecord) -> dict[str, str]:
+    """Returns a reason for every null of a record, by its path, e.g. `"steps.1.metrics.mIoU"`.
+
+    Not for `failure` and `failed_stage`, which are null where nothing failed, nor inside `stages` and `checks`,
+    where a stage's kind and state say why it has no figures.
+    """
+    return dict([*_of_setting(record), *_of_models(record), *_of_figures(record), *_of_reductions(record)])
+
+
+def _of_setting(record: CellRecord) -> Iterator[tuple[str, str]]:
+    if record.setting is None:
+        yield "setting", f"{record.method} has no setting"
+    for name in ("ratio", "ratio_of"):
+        if getattr(record, name) is None:
+            yield name, f"the setting of {record.method} is not a ratio"
+
+
+def _of_models(record: CellRecord) -> Iterator[tuple[str, str]]:
+    models = [("baseline", record.baseline)] if record.baseline else []
+    for path, step in [*models, *((f"steps.{index}", step) for index, step in enumerate(record.steps))]:
+        for name in StepResult.model_fields:
+            if getattr(step, name) is None:
+                yield f"{path}.{name}", _unfinished(record)
+        for metric, value in (step.metrics or {}).items():
+            if value is None:
+                yield f"{path}.metrics.{metric}", "not defined by the evaluator"
+
+
+def _of_figures(record: CellRecord) -> Iterator[tuple[str, str]]:
+    kinds = {step.kind for step in record.steps}
+    undefined = f"{record.primary_metric} is not defined by the evaluator"
+    for name in ("before_recovery", "after_recovery", "retention", "delta"):
+        if getattr(record, name) is not None:
+            continue
+        if name == "after_recovery" and "recover" not in kinds:
+            yield name, "the pipeline has no recovery"
+        elif name == "before_recovery" and "compress" not in kinds:
+            yield name, "the pipeline has no compressor"
+        elif name == "retention" and record.metric_info[record.primary_metric].unit == "dB":
+            yield name, "a ratio of decibels means nothing"
+        elif name == "retention" and record.delta is not None:
+            yield name, f"a ratio to a {record.primary_metric} of 0 is not defined"
+        else:
+            yield name, undefined if record.status == "complete" else _unfinished(record)
+    for name in ("latency", "seconds"):
+        if getattr(record, name) is None:
+            yield name, _unfinished(record)
+
+
+def _of_reductions(record: CellRecord) -> Iterator[tuple[str, str]]:
+    compressors = sum(step.kind == "compress" for step in record.steps)
+    if record.achieved.channels is None:
+        alone = _unfinished(record) if record.status != "complete" else "the method removes no channels"
+        yield "achieved.channels", "several compressors removed channels" if compressors > 1 else alone
+    for name in ("params", "macs"):
+        if getattr(record.achieved, name) is None:
+            yield f"achieved.{name}", _unfinished(record)
+
+
+def _unfinished(record: CellRecord) -> str:
+    return _STATUS_REASONS.get(record.status, f"stage {record.failed_stage!r} failed")

@@ -1,0 +1,190 @@
+"""Records from hand-made stage files."""
+
+import pytest
+from cells import complete, complete_cell, make_cell, states_of
+
+from harness.execution.recording import Recorder, same_result
+from harness.registry import MethodDescriptor, Metric, TaskDescriptor
+from harness.store.failure import Failure
+from harness.store.layout import Layout
+from harness.store.record import read_record, write_record
+
+METHODS = {
+    name: MethodDescriptor(name=name, summary="", implementation="x:Y", family="pruning", axis="ratio")
+    for name in ("l1", "fpgm")
+}
+RECOVERED = [{"score": 0.8}, {"score": 0.2}, {"score": 0.6}]
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path)
+
+
+def recorder_of(layout, states, provenance=None, **metric):
+    task = TaskDescriptor(
+        name="invented", summary="", implementation="x:Y", metrics=(Metric(name="score", **metric), Metric(name="other"))
+    )
+    return Recorder("test", layout, states, {"invented": task}, METHODS, provenance or {"command": ["bench"]})
+
+
+def record_of(layout, planned, states=None, **keys):
+    return recorder_of(layout, states or states_of(layout, planned), **keys).record(planned)
+
+
+def test_a_complete_cell_has_its_figures_and_nothing_is_missing(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, RECOVERED)
+    record = record_of(layout, planned)
+    assert record.status == "complete"
+    assert (record.before_recovery, record.after_recovery) == (0.2, 0.6)
+    assert record.retention == pytest.approx(0.75)
+    assert record.delta == pytest.approx(-0.2)
+    assert (record.achieved.channels, record.achieved.params, record.achieved.macs) == (0.5, 0.5, 0.75)
+    assert record.seconds == len(planned.stages)
+    assert record.latency.verdict == "faster"
+    assert [check.step for check in record.checks] == ["l1@0.5"]
+    assert {stage.kind: stage.iterations for stage in record.stages if stage.iterations} == {"train": 70, "recover": 20}
+    assert record.missing == {}
+
+
+def test_retention_is_the_inverse_where_lower_is_better(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, [{"score": 0.1}, {"score": 0.5}, {"score": 0.2}])
+    record = record_of(layout, planned, higher_is_better=False)
+    assert record.retention == pytest.approx(0.5)
+    assert record.delta == pytest.approx(0.1)
+
+
+def test_decibels_have_a_delta_and_no_retention(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, [{"score": 30.0}, {"score": 20.0}, {"score": 28.0}])
+    record = record_of(layout, planned, unit="dB")
+    assert record.retention is None
+    assert record.delta == pytest.approx(-2)
+    assert record.missing == {"retention": "a ratio of decibels means nothing"}
+
+
+def test_a_baseline_of_zero_has_no_ratio(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, [{"score": 0.0}, {"score": 0.2}, {"score": 0.6}])
+    record = record_of(layout, planned)
+    assert record.retention is None
+    assert "score of 0" in record.missing["retention"]
+
+
+def test_without_recovery_there_is_nothing_after_it(layout):
+    planned = make_cell("l1@0.5+none")
+    complete_cell(layout, planned, [{"score": 0.8}, {"score": 0.4}])
+    record = record_of(layout, planned)
+    assert (record.before_recovery, record.after_recovery) == (0.4, None)
+    assert record.retention == pytest.approx(0.5)
+    assert record.missing == {"after_recovery": "the pipeline has no recovery"}
+
+
+def test_two_compressors_with_a_recovery_between_them(layout):
+    planned = make_cell("l1@0.2+finetune+fpgm@0.5+none")
+    complete_cell(layout, planned, [{"score": 0.8}, {"score": 0.5}, {"score": 0.7}, {"score": 0.4}])
+    record = record_of(layout, planned)
+    assert (record.before_recovery, record.after_recovery) == (0.5, 0.7)  # of the last recovery
+    assert record.retention == pytest.approx(0.5)  # of the last model
+    assert record.achieved.channels is None
+    assert record.missing == {"achieved.channels": "several compressors removed channels"}
+
+
+def test_two_compressors_and_one_recovery_behind_both(layout):
+    planned = make_cell("l1@0.2+none+fpgm@0.5+finetune")
+    complete_cell(layout, planned, [{"score": 0.8}, {"score": 0.5}, {"score": 0.3}, {"score": 0.6}])
+    record = record_of(layout, planned)
+    assert (record.before_recovery, record.after_recovery) == (0.3, 0.6)
+
+
+def test_a_metric_that_the_evaluator_leaves_open_says_so(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, [{"score": 0.8}, {"score": 0.4}, {"score": None, "other": None}])
+    record = record_of(layout, planned)
+    assert record.missing == {
+        "steps.1.metrics.score": "not defined by the evaluator",
+        "steps.1.metrics.other": "not defined by the evaluator",
+        "after_recovery": "score is not defined by the evaluator",
+        "retention": "score is not defined by the evaluator",
+        "delta": "score is not defined by the evaluator",
+    }
+
+
+def nulls(value, path=""):
+    if value is None:
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, item in items for found in nulls(item, f"{path}.{key}".lstrip("."))]
+
+
+@pytest.mark.parametrize("stages", [0, 1, 3, 5, 7])
+def test_every_null_has_a_reason(layout, stages):
+    planned = make_cell("l1@0.2+none+fpgm@0.5+finetune")
+    for stage in planned.stages[:stages]:
+        complete(layout, stage)
+    record = record_of(layout, planned)
+    shown = record.model_dump(mode="json", exclude={"failure", "failed_stage", "stages", "checks", "provenance"})
+    assert set(nulls(shown)) == set(record.missing)
+    assert len(record.missing) > 5
+    assert all(record.missing.values())
+
+
+def failed(layout, planned, stage):
+    states = states_of(layout, planned)
+    states.set(stage, "failed", Failure(kind="oom", message="too big"))
+    return record_of(layout, planned, states)
+
+
+def test_a_cell_is_blocked_by_what_it_shares_and_failed_by_its_own_work(layout):
+    planned = make_cell()
+    baseline, compressed, recovered = planned.points
+    shared = [baseline.made, baseline.evaluated, planned.prepared[0]]
+    own = [compressed.made, compressed.evaluated, recovered.made, recovered.evaluated, planned.measured]
+    assert {failed(layout, planned, stage).status for stage in shared} == {"blocked"}
+    assert {failed(layout, planned, stage).status for stage in own} == {"failed"}
+    record = failed(layout, planned, planned.prepared[0])
+    assert (record.failed_stage, record.failure.kind) == ("prepare l1", "oom")
+    assert record.missing["latency"] == "stage 'prepare l1' failed"
+    assert record.missing["steps.0.size"] == "stage 'prepare l1' failed"
+
+
+def test_a_cell_is_interrupted_once_something_of_its_own_ran(layout):
+    planned = make_cell()
+    shared = [planned.points[0].made, planned.points[0].evaluated, *planned.prepared]
+    for stage in shared:
+        complete(layout, stage)
+    never = record_of(layout, planned)
+    assert never.status == "never_run"
+    assert never.missing["seconds"] == "the cell has not been run"
+    complete(layout, planned.points[1].made)
+    assert record_of(layout, planned).status == "interrupted"
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted"])
+def test_a_cell_is_interrupted_while_a_stage_is_in_flight(layout, state):
+    planned = make_cell()
+    states = states_of(layout, planned)
+    states.set(planned.points[0].made, state)
+    record = record_of(layout, planned, states)
+    assert record.status == "interrupted"
+    assert record.missing["latency"] == "the run was interrupted"
+    assert record.stages[0].state == "interrupted"
+
+
+def test_a_later_command_changes_only_who_recorded(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, RECOVERED)
+    complete(layout, planned.measured, environment={"python": "3.11"})
+    first = record_of(layout, planned, provenance={"command": ["bench", "run"]})
+    later = record_of(layout, planned, provenance={"command": ["bench", "run", "--workers", "2"]})
+    assert first.provenance["stages"] == [{"python": "3.12"}, {"python": "3.11"}]
+    assert first.provenance["plugins"]["train.task"]["distribution"] == "invented"
+    assert first.provenance["recorded_by"] == {"command": ["bench", "run"]}
+    assert first != later
+    write_record(layout, first)
+    stored = read_record(layout.record(first.cell))
+    assert same_result(stored, later)
+    complete(layout, planned.measured, environment={"python": "3.10"})
+    assert not same_result(stored, record_of(layout, planned))

@@ -1,0 +1,87 @@
+"""A planned cell and its stage files, made by hand, for tests of what reads them."""
+
+from harness.execution.states import read_states
+from harness.plan.cell import Cell, ModelPoint, PlannedCell
+from harness.plan.identity import StageFields
+from harness.plan.stage import Stage
+from harness.spec.pipeline import parse_pipeline
+from harness.store.stage import StageFile, publish_stage
+
+LATENCY = {
+    "baseline_ms": {"p10": 1.0, "p50": 1.0, "p90": 1.0},
+    "candidate_ms": {"p10": 0.5, "p50": 0.5, "p90": 0.5},
+    "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6, "verdict": "faster", "rounds": 5, "batch_size": 1,
+    "input_size": [8, 8], "dtype": "float32", "threads": 1, "runtime": "torch", "device": "cpu",
+}  # fmt: skip
+
+
+def make_stage(kind, label, **inputs):
+    fields = StageFields(
+        kind=kind,
+        parameters={"label": label},
+        inputs={role: source.identity for role, source in inputs.items()},
+        plugins={"task": {"distribution": "invented", "version": "1", "source": None}},
+    )
+    return Stage(fields=fields, label=label, subject="model · data · seed 0", inputs=tuple(inputs.items()))
+
+
+def make_cell(pipeline="l1@0.5+finetune"):
+    """A cell whose steps are what their names say: `finetune` recovers, `none` makes no model, all else compresses."""
+    parsed = parse_pipeline(pipeline)
+    train = make_stage("train", "train model")
+    points = [ModelPoint("baseline", "baseline", train, make_stage("evaluate", "evaluate baseline", model=train))]
+    prepared = []
+    for step in parsed.steps:
+        name, source = step.calls[0].name, points[-1].made
+        if name == "none":
+            continue
+        label = f"{step} after {points[-1].step}" if len(points) > 1 else str(step)
+        if name == "finetune":
+            made = make_stage("recover", f"recover {label}", model=source)
+        else:
+            prepared.append(make_stage("prepare", f"prepare {name}", model=source))
+            made = make_stage("compress", f"compress {label}", model=source, state=prepared[-1])
+        evaluated = make_stage("evaluate", f"evaluate {label}", model=made)
+        points.append(ModelPoint(str(step), "recover" if name == "finetune" else "compress", made, evaluated))
+    measured = make_stage("measure", f"measure {pipeline}", candidate=points[-1].made, baseline=train)
+    cell = Cell(
+        task="invented", model="model", dataset="data", pipeline=parsed, seed=0, protocol="corrected",
+        ratio_of="channels",
+    )  # fmt: skip
+    return PlannedCell(cell, tuple(points), tuple(prepared), measured)
+
+
+def complete(layout, stage, *, seconds=1.0, environment=None, **result):
+    work = layout.work(stage.kind, stage.identity)
+    work.mkdir(parents=True)
+    file = StageFile(
+        kind=stage.kind, identity=stage.identity, fields=stage.fields.model_dump(mode="json"), label=stage.label,
+        result={**_default_result(stage), **result}, started="2026-01-01T00:00:00+00:00", seconds=seconds,
+        cpu_seconds=seconds, environment=environment or {"python": "3.12"},
+    )  # fmt: skip
+    publish_stage(layout, work, file)
+
+
+def complete_cell(layout, planned, metrics=()):
+    """Completes all stages of a cell; `metrics` are those of the baseline and of the model behind each step."""
+    for stage in planned.stages:
+        complete(layout, stage)
+    for point, values in zip(planned.points, metrics, strict=False):
+        complete(layout, point.evaluated, metrics=values)
+
+
+def states_of(layout, planned):
+    return read_states(planned.stages, layout)
+
+
+def _default_result(stage):
+    size = {"params": 100, "macs": 1000, "input_shape": [1, 3, 8, 8], "bytes": 400}
+    small = {"params": 50, "macs": 250, "input_shape": [1, 3, 8, 8], "bytes": 200}
+    return {
+        "train": {"size": size, "iterations": 70},
+        "prepare": {},
+        "compress": {"size": small, "achieved": {"channels": 0.5}, "checks": [{"name": "loads", "verdict": "pass"}]},
+        "recover": {"size": small, "iterations": 20},
+        "evaluate": {"metrics": {"score": 0.5}, "split": "test"},
+        "measure": {"latency": LATENCY},
+    }[stage.kind]
