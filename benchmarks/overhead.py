@@ -1,7 +1,8 @@
 """What the train stage costs over the same bare `mmengine.Runner`.
 
 Both train the same network from the same seed on the same scenes, in turn, in one process. The stage builds the model,
-trains, writes the artifact and counts MACs; the bare side builds the model and calls `Runner.train` with the same hooks but ours.
+trains, writes the artifact and counts MACs; the bare side builds the model and calls `Runner.train`, with the same
+hooks but ours.
 """
 
 from __future__ import annotations

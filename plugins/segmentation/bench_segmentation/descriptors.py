@@ -123,7 +123,7 @@ UNET = ModelDescriptor(
     },
     recovery={
         "iterations": 200,
-        "batch_size": 32,
+        "batch_size": 16,
         "optimizer": {"type": "AdamW", "lr": 0.005, "weight_decay": 0.01},
         "schedule": {"type": "onecycle", "max_lr": 0.005},
     },

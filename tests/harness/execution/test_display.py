@@ -43,7 +43,8 @@ def plain(tmp_path):
 
 
 def test_spans_for_people():
-    assert [duration(s) for s in (0, 59.4, 59.6, 3599, 3600)] == ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min"]
+    shown = [duration(seconds) for seconds in (0, 59.4, 59.6, 3599, 3600)]
+    assert shown == ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min"]
 
 
 def test_off_a_terminal_a_running_stage_tells_how_far_it_is_every_half_minute(plain):

@@ -22,9 +22,8 @@ def layout(tmp_path):
 
 
 def recorder_of(layout, states, provenance=None, **metric):
-    task = TaskDescriptor(
-        name="invented", summary="", implementation="x:Y", metrics=(Metric(name="score", **metric), Metric(name="other"))
-    )
+    metrics = (Metric(name="score", **metric), Metric(name="other"))
+    task = TaskDescriptor(name="invented", summary="", implementation="x:Y", metrics=metrics)
     return Recorder("test", layout, states, {"invented": task}, METHODS, provenance or {"command": ["bench"]})
 
 

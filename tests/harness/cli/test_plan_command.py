@@ -1,0 +1,84 @@
+"""`bench plan`, `bench run --dry-run`, and how a run ends."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from harness.execution.run import RunOutcome
+
+GRID = ("--methods", "fpgm,l1", "--ratios", "0.2,0.5")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_as_json(bench):
+    content = json.loads(bench("plan", *GRID, "--json").output)
+    assert content["results"] == "results/adhoc"
+    assert (content["stages"], content["stages_to_run"]) == (24, 24)
+    assert [cell["action"] for cell in content["cells"]] == ["run"] * 4
+    assert content["cells"][0]["cell"] == "residual_fcn__digits__fpgm@0.2+finetune__seed0"
+
+
+def test_limit_keeps_the_first_cells_and_their_stages(bench):
+    whole = json.loads(bench("plan", *GRID, "--json").output)
+    content = json.loads(bench("plan", *GRID, "--json", "--limit", "1").output)
+    assert content["cells"] == whole["cells"][:1]
+    assert content["stages"] == len(content["cells"][0]["stages"])
+
+
+def test_every_grid_flag_reaches_the_plan(bench):
+    flags = (
+        "--task", "segmentation", "--models", "unet", "--datasets", "digits", "--methods", "l1", "--ratios", "0.3",
+        "--controls", "random", "--seeds", "3", "--pipelines", "l2@0.4+none", "--set", "recovery.iterations=7",
+        "--out", "elsewhere",
+    )  # fmt: skip
+    content = json.loads(bench("plan", *flags, "--json").output)
+    assert {cell["cell"]: cell["role"] for cell in content["cells"]} == {
+        "unet__digits__l1@0.3+finetune__seed3": "candidate",
+        "unet__digits__random@0.3+finetune__seed3": "control",
+        "unet__digits__l2@0.4+none__seed3": "candidate",
+    }
+    assert content["results"] == "elsewhere"
+
+
+def test_a_dry_run_shows_the_plan_and_does_nothing(bench):
+    result = bench("run", *GRID, "--dry-run", "--limit", "2")
+    assert result.exit_code == 0
+    assert result.output == bench("plan", *GRID, "--limit", "2").output
+    assert "13 of 13 stages to run" in result.output
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU", ""])
+def test_what_is_no_device_is_refused_at_once(bench, command, device):
+    result = bench(command, *GRID, "--device", device)
+    assert result.exit_code == 2
+    assert f"--device: {device!r} is not a device" in result.output
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
+def test_what_is_a_device_is_not(bench, device):
+    assert bench("plan", *GRID, "--device", device).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "advice"),
+    [
+        ((), "The same command goes on"),
+        (("--no-skip-existing",), "The same command without --no-skip-existing goes on"),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(bench, monkeypatch, flags, advice):
+    records = [SimpleNamespace(status="complete"), SimpleNamespace(status="interrupted")]
+    outcome = RunOutcome(records=records, interrupted=True)
+    monkeypatch.setattr("harness.execution.run.carry_out", lambda *arguments: outcome)
+    result = bench("run", *GRID, *flags)
+    assert result.exit_code == 130
+    assert "Interrupted: 1 of 2 cells are complete." in result.output
+    assert advice in result.output
