@@ -102,7 +102,7 @@ RESIDUAL_FCN = ModelDescriptor(
         "schedule": {"type": "onecycle", "max_lr": 0.03},
     },
     recovery={
-        "iterations": 200,
+        "iterations": 400,
         "batch_size": 32,
         "optimizer": {"type": "AdamW", "lr": 0.008, "weight_decay": 0.01},
         "schedule": {"type": "onecycle", "max_lr": 0.008},
@@ -122,7 +122,7 @@ UNET = ModelDescriptor(
         "schedule": {"type": "onecycle", "max_lr": 0.03},
     },
     recovery={
-        "iterations": 200,
+        "iterations": 400,
         "batch_size": 16,
         "optimizer": {"type": "AdamW", "lr": 0.005, "weight_decay": 0.01},
         "schedule": {"type": "onecycle", "max_lr": 0.005},
