@@ -9,10 +9,10 @@ from torch import nn
 from harness.engine.artifact import build_structure
 from harness.engine.context import StageContext
 from harness.engine.seeding import derive_seed, seeded
+from harness.engine.stages.budgeted import train_under
 from harness.engine.stages.models import load_input, save_output
-from harness.engine.training import train
 from harness.engine.workbench import Workbench, load_recoveries
-from harness.registry import LoaderRequest, TrainingRecipe
+from harness.registry import TrainingRecipe
 from harness.spec.budget import TrainingBudget
 from harness.store.artifact import ModelFile
 
@@ -24,25 +24,7 @@ def run_recover(bench: Workbench) -> dict[str, Any]:
     context = StageContext(bench)
     recipe = merge_recipes([recovery.recipe(source.model, context) for recovery in load_recoveries(bench)])
     model = _fresh(source.file, bench) if recipe.reinitialize else source.model
-    request = LoaderRequest(
-        split="train",
-        batch_size=budget.batch_size,
-        seed=derive_seed(bench.seed, "recover-data"),
-        shuffle=True,
-        iterations=budget.iterations,
-    )
-    outcome = train(
-        model,
-        loader=bench.dataset.loader(request),
-        budget=budget,
-        seed=derive_seed(bench.seed, "recover"),
-        scope=bench.scope,
-        name=bench.job.identity,
-        work=bench.job.work / "mmengine",
-        deterministic=bench.deterministic,
-        progress=bench.progress,
-        hooks=recipe.hooks,
-    )
+    outcome = train_under(bench, model, budget, "recover", recipe.hooks)
     size = save_output(bench, source.file, model)
     return {"size": size, "iterations": outcome.iterations, "final_loss": outcome.final_loss}
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from harness.engine.seeding import derive_seed, seeded
+from harness.engine.stages.budgeted import train_under
 from harness.engine.stages.models import save_output
-from harness.engine.training import train
 from harness.engine.workbench import Workbench, model_config
-from harness.registry import LoaderRequest
 from harness.spec.budget import TrainingBudget
 from harness.store.artifact import ModelBase, ModelFile
 
@@ -19,24 +18,7 @@ def run_train(bench: Workbench) -> dict[str, Any]:
     config = model_config(bench)
     with seeded(derive_seed(bench.seed, "weights")):
         model = bench.task.build(config).to(bench.device)
-    request = LoaderRequest(
-        split="train",
-        batch_size=budget.batch_size,
-        seed=derive_seed(bench.seed, "train-data"),
-        shuffle=True,
-        iterations=budget.iterations,
-    )
-    outcome = train(
-        model,
-        loader=bench.dataset.loader(request),
-        budget=budget,
-        seed=derive_seed(bench.seed, "train"),
-        scope=bench.scope,
-        name=bench.job.identity,
-        work=bench.job.work / "mmengine",
-        deterministic=bench.deterministic,
-        progress=bench.progress,
-    )
+    outcome = train_under(bench, model, budget, "train")
     base = ModelBase(task=bench.parameters["task"], name=bench.parameters["model"]["name"], config=config)
     size = save_output(bench, ModelFile(base=base), model)
     return {"size": size, "iterations": outcome.iterations, "final_loss": outcome.final_loss}

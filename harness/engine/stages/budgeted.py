@@ -1,0 +1,51 @@
+"""One training under a budget, as the stages `train` and `recover` do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+
+from harness.engine.seeding import derive_seed
+from harness.engine.training import TrainingOutcome, train
+from harness.engine.workbench import Workbench
+from harness.registry import LoaderRequest
+from harness.spec.budget import TrainingBudget
+
+
+def train_under(
+    bench: Workbench,
+    model: nn.Module,
+    budget: TrainingBudget,
+    purpose: Literal["train", "recover"],
+    hooks: Sequence[Any] = (),
+) -> TrainingOutcome:
+    """Trains `model` in place on the training split; all methods see the same samples in the same order.
+
+    Args:
+        bench: The stage's surroundings.
+        model: On the stage's device.
+        budget: How long and how.
+        purpose: Part of the seed, so that a recovery does not repeat the baseline's samples.
+        hooks: mmengine hooks that a recovery adds.
+    """
+    request = LoaderRequest(
+        split="train",
+        batch_size=budget.batch_size,
+        seed=derive_seed(bench.seed, f"{purpose}-data"),
+        shuffle=True,
+        iterations=budget.iterations,
+    )
+    return train(
+        model,
+        loader=bench.dataset.loader(request),
+        budget=budget,
+        seed=derive_seed(bench.seed, purpose),
+        scope=bench.scope,
+        name=bench.job.identity,
+        work=bench.job.work / "mmengine",
+        deterministic=bench.deterministic,
+        progress=bench.progress,
+        hooks=hooks,
+    )
