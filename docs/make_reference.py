@@ -1,10 +1,12 @@
-"""Writes the key tables of `benchmark_files.md` from the models that validate benchmark files.
+"""Writes the key tables of `benchmark_files.md` and the JSON Schema of records from the models that validate them.
 
-Run `python docs/make_reference.py` after a change of `harness.spec`; a test compares the page with what this makes.
+Run `python docs/make_reference.py` after a change of `harness.spec` or `harness.store.record`; a test compares the files
+with what this makes, so that no format changes by accident.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -12,8 +14,10 @@ from pydantic import BaseModel
 from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measurement
 from harness.spec.budget import Schedule, TrainingBudget
 from harness.spec.exclusion import Exclusion
+from harness.store.record import RECORD_SCHEMA, CellRecord
 
 PAGE = Path(__file__).parent / "benchmark_files.md"
+SCHEMA = Path(__file__).parent / f"record.v{RECORD_SCHEMA}.schema.json"
 MARK = "<!-- below this line: made by docs/make_reference.py -->"
 TABLES: dict[str, type[BaseModel]] = {
     "Keys": Benchmark,
@@ -33,6 +37,11 @@ def page(current: str) -> str:
     return f"{written}{MARK}\n\n{tables}"
 
 
+def schema() -> str:
+    """Returns the JSON Schema of a cell's record."""
+    return json.dumps(CellRecord.model_json_schema(), indent=2) + "\n"
+
+
 def _table(title: str, model: type[BaseModel]) -> str:
     lines = [f"## {title}", "", "| key | default | meaning |", "| --- | --- | --- |"]
     for name, field in model.model_fields.items():
@@ -44,3 +53,4 @@ def _table(title: str, model: type[BaseModel]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from harness.engine.continuation import ContinuationHook, checkpoint_hook, newest_checkpoint, remove_checkpoints
 from harness.errors import NonFiniteLossError, UserError
 from harness.spec.budget import TrainingBudget
 
@@ -31,10 +32,12 @@ class TrainingOutcome:
     Attributes:
         iterations: Optimiser steps that were really taken.
         final_loss: Mean of the last reported losses.
+        continued_from: Iterations of these that an earlier, interrupted process had done.
     """
 
     iterations: int
     final_loss: float
+    continued_from: int = 0
 
 
 class ProgressHook(Hook):
@@ -42,9 +45,9 @@ class ProgressHook(Hook):
 
     priority = "LOW"
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, continuation: ContinuationHook) -> None:
         self._progress = progress
-        self.losses: list[float] = []
+        self._continuation = continuation
 
     def after_train_iter(
         self,
@@ -63,7 +66,7 @@ class ProgressHook(Hook):
             raise NonFiniteLossError(
                 message, "Lower the learning rate or switch AMP off, then run with --retry nan_loss."
             )
-        self.losses.append(loss)
+        self._continuation.losses.append(loss)
         self._progress(done, runner.max_iters, f"loss {loss:.3f}")
 
 
@@ -80,7 +83,7 @@ def train(
     progress: Progress,
     hooks: Sequence[Any] = (),
 ) -> TrainingOutcome:
-    """Trains `model` in place for the whole budget.
+    """Trains `model` in place for the whole budget, or for what is left of it if `work` holds a checkpoint.
 
     Args:
         model: Its weights are set and its `init_weights()` does nothing any more.
@@ -89,7 +92,7 @@ def train(
         seed: Of everything random in the training.
         scope: mmengine's default scope.
         name: Unique name of this training within the process.
-        work: mmengine's own working folder.
+        work: mmengine's own working folder; an interrupted training's checkpoint in it is continued.
         deterministic: Deterministic algorithms only.
         progress: Called with (iteration, iterations, text).
         hooks: mmengine hooks that a recovery adds.
@@ -98,7 +101,8 @@ def train(
         NonFiniteLossError: The loss became NaN or infinite.
         UserError: The budget asks for what this machine or torch does not have.
     """
-    reporter = ProgressHook(progress)
+    continuation = ContinuationHook()
+    checkpoint = newest_checkpoint(work)
     _require_possible(budget, next(model.parameters()).device)
     runner = Runner(
         model=model,
@@ -112,18 +116,21 @@ def train(
         optim_wrapper=_optim_wrapper(budget),
         param_scheduler=_schedulers(budget),
         default_hooks={
-            **_QUIET_HOOKS,
+            "checkpoint": checkpoint_hook(budget.iterations),
             "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
         },
-        custom_hooks=[*hooks, reporter],
+        custom_hooks=[*hooks, ProgressHook(progress, continuation), continuation],
+        resume=checkpoint is not None,
+        load_from=str(checkpoint) if checkpoint is not None else None,
         **_common(seed, scope, name, deterministic),
     )
     try:
         runner.train()
     finally:
         _forget(runner)
-    tail = reporter.losses[-5:]
-    return TrainingOutcome(iterations=int(runner.iter), final_loss=sum(tail) / len(tail))
+    remove_checkpoints(work)
+    tail = continuation.losses[-5:]
+    return TrainingOutcome(int(runner.iter), sum(tail) / len(tail), continuation.continued_from)
 
 
 def evaluate(

@@ -19,6 +19,7 @@ from harness.store.stage import forget_failure, open_work, publish_failure, read
 
 _POLL_SECONDS = 0.2
 _EXCLUSIVE = "measure"
+_CONTINUED = ("train", "recover")
 
 
 class Executor(Protocol):
@@ -143,7 +144,8 @@ class Scheduler:
             lock.release()
             return
         forget_failure(self._layout, stage.kind, stage.identity)
-        work = open_work(self._layout, stage.kind, stage.identity)
+        continued = stage.kind in _CONTINUED and not self._redo
+        work = open_work(self._layout, stage.kind, stage.identity, keep=continued)
         inputs = {role: self._layout.stage(source.kind, source.identity) for role, source in stage.inputs}
         job = StageJob(
             fields=stage.fields,

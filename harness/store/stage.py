@@ -70,12 +70,19 @@ def read_failure(layout: Layout, kind: str, identity: str) -> Failure | None:
         return None
 
 
-def open_work(layout: Layout, kind: str, identity: str) -> Path:
-    """Returns a new, empty folder for a stage in flight; the caller holds the stage's lock."""
+def open_work(layout: Layout, kind: str, identity: str, *, keep: bool = False) -> Path:
+    """Returns the folder of a stage in flight; the caller holds the stage's lock.
+
+    Args:
+        layout: The results folder.
+        kind: Which of the six stages it is.
+        identity: Its identity.
+        keep: Leave what an interrupted try left there, to be continued; otherwise the folder is empty.
+    """
     work = layout.work(kind, identity)
-    if work.exists():
+    if work.exists() and not keep:
         shutil.rmtree(work)
-    work.mkdir(parents=True)
+    work.mkdir(parents=True, exist_ok=True)
     return work
 
 

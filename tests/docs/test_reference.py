@@ -1,13 +1,25 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_reference_of_benchmark_files_is_up_to_date():
+@pytest.fixture(scope="module")
+def reference():
     spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    current = module.PAGE.read_text(encoding="utf-8")
-    assert module.page(current) == current, "run: python docs/make_reference.py"
+    return module
+
+
+def test_the_reference_of_benchmark_files_is_up_to_date(reference):
+    current = reference.PAGE.read_text(encoding="utf-8")
+    assert reference.page(current) == current, "run: python docs/make_reference.py"
     assert "| `ratios` |" in current
+
+
+def test_the_schema_of_records_has_not_changed_by_accident(reference):
+    """A change that old readers or old records do not survive needs a new schema version and a fixture of the old one."""
+    assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema(), "run: python docs/make_reference.py"

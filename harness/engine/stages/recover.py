@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -26,7 +27,7 @@ def run_recover(bench: Workbench) -> dict[str, Any]:
     model = _fresh(source.file, bench) if recipe.reinitialize else source.model
     outcome = train_under(bench, model, budget, "recover", recipe.hooks)
     size = save_output(bench, source.file, model)
-    return {"size": size, "iterations": outcome.iterations, "final_loss": outcome.final_loss}
+    return {"size": size, **asdict(outcome)}
 
 
 def merge_recipes(recipes: list[TrainingRecipe]) -> TrainingRecipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from harness.engine.seeding import derive_seed, seeded
@@ -21,4 +22,4 @@ def run_train(bench: Workbench) -> dict[str, Any]:
     outcome = train_under(bench, model, budget, "train")
     base = ModelBase(task=bench.parameters["task"], name=bench.parameters["model"]["name"], config=config)
     size = save_output(bench, ModelFile(base=base), model)
-    return {"size": size, "iterations": outcome.iterations, "final_loss": outcome.final_loss}
+    return {"size": size, **asdict(outcome)}

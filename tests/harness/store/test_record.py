@@ -1,11 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 from records import make_record
 
 from harness.errors import UserError
 from harness.store.layout import Layout
-from harness.store.record import read_record, read_records, write_record
+from harness.store.record import RECORD_SCHEMA, read_record, read_records, write_record
 from harness.store.summary import summarize
 
 
@@ -59,3 +60,12 @@ def test_summary_counts_and_flattens():
 
 def test_summary_of_nothing_has_no_rate():
     assert summarize("demo", [])["summary_stats"]["success_rate"] is None
+
+
+def test_records_of_every_released_schema_can_be_read():
+    fixtures = sorted((Path(__file__).parents[2] / "fixtures" / "records").glob("v*.json"))
+    assert [path.stem for path in fixtures] == [f"v{version}" for version in range(1, RECORD_SCHEMA + 1)]
+    for path in fixtures:
+        record = read_record(path)
+        assert record.status == "complete"
+        assert record.latency is not None

@@ -1,0 +1,86 @@
+"""How an interrupted training goes on: mmengine's checkpoint, and the state of torch's generators, which it leaves out.
+
+A training that goes on draws the batches it has had again, so generators of the data pipeline are where they were; torch's
+own, which dropout uses, are put back behind that. See `docs/design/execution.md`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+_CHECKPOINTS_A_TRAINING = 10
+_KEPT = 2  # mmengine removes the older one before it writes the next
+_KEY = "bench"
+
+
+class ContinuationHook(Hook):
+    """Stores and restores what mmengine's checkpoint does not hold.
+
+    Attributes:
+        losses: Losses that were reported so far; part of the training's outcome.
+        continued_from: Iterations that an earlier process had done.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.continued_from = 0
+        self._waiting: dict[str, Any] | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Adds torch's random states and the reported losses."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        checkpoint[_KEY] = {"cpu": torch.get_rng_state(), "cuda": cuda, "losses": list(self.losses)}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keeps them until the data loader has caught up."""
+        self._waiting = checkpoint[_KEY]
+        self.losses = list(checkpoint[_KEY]["losses"])
+        self.continued_from = int(checkpoint["meta"]["iter"])
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Puts the random states back in front of the first step that is new."""
+        if self._waiting is None:
+            return
+        torch.set_rng_state(self._waiting["cpu"].cpu())
+        if self._waiting["cuda"]:
+            torch.cuda.set_rng_state_all([state.cpu() for state in self._waiting["cuda"]])
+        self._waiting = None
+
+
+def checkpoint_hook(iterations: int) -> dict[str, Any]:
+    """Returns the config of mmengine's hook: a checkpoint after every tenth of the training."""
+    return {
+        "type": "CheckpointHook",
+        "by_epoch": False,
+        "interval": max(1, iterations // _CHECKPOINTS_A_TRAINING),
+        "max_keep_ckpts": _KEPT,
+        "save_last": False,
+    }
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Returns the newest whole checkpoint in mmengine's working folder; one that was cut off while written is none."""
+    numbered = sorted(folder.glob("iter_*.pth"), key=lambda path: int(path.stem.partition("_")[2]), reverse=True)
+    return next((path for path in numbered if _is_whole(path)), None)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Removes what a finished training does not need any more; its weights are in the artifact."""
+    for path in (*folder.glob("iter_*.pth"), folder / "last_checkpoint"):
+        path.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except zipfile.BadZipFile:
+        return False
