@@ -1,7 +1,7 @@
 """Writes the key tables of `benchmark_files.md` and the JSON Schema of records from the models that validate them.
 
-Run `python docs/make_reference.py` after a change of `harness.spec` or `harness.store.record`; a test compares the files
-with what this makes, so that no format changes by accident.
+Run `python docs/make_reference.py` after a change of `harness.spec` or `harness.store.record`; a test compares the
+files with what this makes, so that no format changes by accident.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How an interrupted training goes on: mmengine's checkpoint, and the state of torch's generators, which it leaves out.
 
-A training that goes on draws the batches it has had again, so generators of the data pipeline are where they were; torch's
-own, which dropout uses, are put back behind that. See `docs/design/execution.md`.
+A training that goes on draws the batches it has had again, so generators of the data pipeline are where they were;
+torch's own, which dropout uses, are put back behind that. See `docs/design/execution.md`.
 """
 
 from __future__ import annotations

@@ -21,5 +21,5 @@ def test_the_reference_of_benchmark_files_is_up_to_date(reference):
 
 
 def test_the_schema_of_records_has_not_changed_by_accident(reference):
-    """A change that old readers or old records do not survive needs a new schema version and a fixture of the old one."""
+    """What old readers or old records do not survive needs a new schema version and a fixture of the old one."""
     assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema(), "run: python docs/make_reference.py"
