@@ -34,6 +34,12 @@ def lost_worker(exit_code: int) -> Failure:
     return Failure(kind="worker_lost", message=f"the worker {how}", hint=_HINTS["worker_lost"])
 
 
+def timed_out(seconds: float) -> Failure:
+    """Returns the failure of a stage that was ended because it took too long."""
+    message = f"the stage had not ended after {seconds:g} s"
+    return Failure(kind="timeout", message=message, hint="Raise --timeout, then run again with --retry timeout.")
+
+
 def _kind(error: BaseException) -> FailureKind:
     if isinstance(error, BenchError):
         return error.kind  # type: ignore[return-value]  # every subclass names one of the kinds; tested

@@ -81,6 +81,13 @@ class LocalExecutor:
                 self._bury(worker)
         return events
 
+    def cancel(self, identity: str) -> None:
+        """Ends the worker of one job at once; nothing more is heard of it."""
+        for worker in [
+            worker for worker in self._workers if worker.job is not None and worker.job.identity == identity
+        ]:
+            self._bury(worker)
+
     def close(self) -> None:
         """Ends all workers at once, jobs in flight included."""
         for worker in list(self._workers):

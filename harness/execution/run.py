@@ -39,6 +39,8 @@ class RunSettings:
         disabled: Plugins that the user has switched off.
         skip_existing: Whether complete stages are kept.
         retry: Which failed stages are tried again.
+        timeout: Seconds that a stage may take; `None` for as long as it likes.
+        fail_fast: Start nothing more once a stage has failed.
     """
 
     workers: int = 1
@@ -46,6 +48,8 @@ class RunSettings:
     disabled: tuple[str, ...] = ()
     skip_existing: bool = True
     retry: RetryRule = never_retry
+    timeout: float | None = None
+    fail_fast: bool = False
 
 
 @dataclass
@@ -110,7 +114,9 @@ def _schedule(
             layout,
             LocalExecutor(workers),
             display,
-            JobSettings(settings.device, _threads(plan, workers), settings.disabled),
+            JobSettings(
+                settings.device, _threads(plan, workers), settings.disabled, settings.timeout, settings.fail_fast
+            ),
             settled,
             measure_last=workers > 1,
             redo=not settings.skip_existing,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.execution.classification import timed_out
 from harness.execution.local import Event
 from harness.execution.messages import FailedMessage, ProgressMessage
 from harness.execution.states import StageStates
@@ -39,6 +41,9 @@ class Executor(Protocol):
     def wait(self, timeout: float) -> list[Event]:
         """Returns what has happened, at the latest after `timeout` seconds."""
 
+    def cancel(self, identity: str) -> None:
+        """Ends one job at once; nothing more is heard of it."""
+
     def close(self) -> None:
         """Ends everything at once."""
 
@@ -58,11 +63,28 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What is the same for all jobs of a run and in no identity."""
+    """What is the same for all jobs of a run and in no identity.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda`, ...
+        threads: Threads of a worker.
+        disabled: Plugins that the user has switched off.
+        timeout: Seconds that a stage may take; `None` for as long as it likes.
+        fail_fast: Start nothing more once a stage has failed.
+    """
 
     device: str
     threads: int
     disabled: tuple[str, ...]
+    timeout: float | None = None
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class _Running:
+    stage: Stage
+    lock: StageLock
+    started: float
 
 
 class Scheduler:
@@ -99,24 +121,27 @@ class Scheduler:
         self._settled = settled
         self._measure_last = measure_last
         self._redo = redo
-        self._running: dict[str, tuple[Stage, StageLock]] = {}
+        self._running: dict[str, _Running] = {}
+        self._stopping = False
 
     def run(self) -> None:
-        """Returns when every stage is complete, failed or blocked.
+        """Returns when every stage is complete, failed or blocked, or at the first failure if it is to be fast.
 
         Raises:
             KeyboardInterrupt: The user has stopped the run; stages in flight are marked interrupted.
         """
         try:
-            while self._states.count("waiting", "running"):
-                self._start_what_can_start()
+            while self._running or (self._states.count("waiting") and not self._stopping):
+                if not self._stopping:
+                    self._start_what_can_start()
                 for event in self._executor.wait(_POLL_SECONDS):
                     self._handle(event)
+                self._end_what_takes_too_long()
         finally:
             self._executor.close()
-            for stage, lock in self._running.values():
-                self._states.set(stage, "interrupted")
-                lock.release()
+            for running in self._running.values():
+                self._states.set(running.stage, "interrupted")
+                running.lock.release()
 
     def _start_what_can_start(self) -> None:
         for stage in self._startable():
@@ -134,7 +159,7 @@ class Scheduler:
         return work or ([] if self._executor.running else ready)
 
     def _measuring(self) -> bool:
-        return any(stage.kind == _EXCLUSIVE for stage, _ in self._running.values())
+        return any(running.stage.kind == _EXCLUSIVE for running in self._running.values())
 
     def _start(self, stage: Stage) -> None:
         lock = StageLock(self._layout, stage.kind, stage.identity)
@@ -159,7 +184,7 @@ class Scheduler:
             disabled=self._settings.disabled,
         )
         self._executor.submit(job)
-        self._running[stage.identity] = (stage, lock)
+        self._running[stage.identity] = _Running(stage, lock, time.monotonic())
         self._states.set(stage, "running")
         self._display.started(stage)
 
@@ -175,14 +200,26 @@ class Scheduler:
         return True
 
     def _handle(self, event: Event) -> None:
-        stage, lock = self._running[event.identity]
+        stage = self._running[event.identity].stage
         if isinstance(event.message, ProgressMessage):
             self._display.progressed(stage, event.message)
             return
-        del self._running[event.identity]
         failure = self._failure(stage, event.message, event.lost) if isinstance(event.message, FailedMessage) else None
+        self._end(stage, failure)
+
+    def _end_what_takes_too_long(self) -> None:
+        limit, now = self._settings.timeout, time.monotonic()
+        if limit is None:
+            return
+        for running in [running for running in self._running.values() if now - running.started > limit]:
+            self._executor.cancel(running.stage.identity)
+            message = FailedMessage(failure=timed_out(limit))
+            self._end(running.stage, self._failure(running.stage, message, lost=True))
+
+    def _end(self, stage: Stage, failure: Failure | None) -> None:
+        running = self._running.pop(stage.identity)
         shutil.rmtree(self._layout.work(stage.kind, stage.identity), ignore_errors=True)
-        lock.release()
+        running.lock.release()
         self._settle(stage, failure)
 
     def _failure(self, stage: Stage, message: FailedMessage, lost: bool) -> Failure | None:
@@ -200,5 +237,6 @@ class Scheduler:
 
     def _settle(self, stage: Stage, failure: Failure | None) -> None:
         self._states.set(stage, "complete" if failure is None else "failed", failure)
+        self._stopping |= self._settings.fail_fast and failure is not None
         self._display.finished(stage, self._states)
         self._settled(stage)

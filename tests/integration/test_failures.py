@@ -26,6 +26,11 @@ class Raises(PruningMethod):
     def score(self, group, statistics):
         raise ZeroDivisionError("by design")
 
+class Hangs(PruningMethod):
+    def score(self, group, statistics):
+        import time
+        time.sleep(1000)
+
 class NotFinite(PruningMethod):
     def score(self, group, statistics):
         return torch.full((group.size,), float("nan"))
@@ -34,6 +39,7 @@ DESCRIPTORS = """
 from bench_pruning.descriptors import pruning_method
 EXITS = pruning_method(name="exits", summary="x", implementation="faulty.methods:Exits")
 RAISES = pruning_method(name="raises", summary="x", implementation="faulty.methods:Raises")
+HANGS = pruning_method(name="hangs", summary="x", implementation="faulty.methods:Hangs")
 NOT_FINITE = pruning_method(name="not_finite", summary="x", implementation="faulty.methods:NotFinite")
 """
 
@@ -52,14 +58,14 @@ def faulty(tmp_path_factory):
     (info / "entry_points.txt").write_text(
         "[bench.methods]\n"
         "exits = faulty.descriptors:EXITS\nraises = faulty.descriptors:RAISES\n"
-        "not_finite = faulty.descriptors:NOT_FINITE\n"
+        "not_finite = faulty.descriptors:NOT_FINITE\nhangs = faulty.descriptors:HANGS\n"
     )
     return site
 
 
 def test_failures_are_typed_and_cost_only_their_own_cell(faulty, tiny_file, tmp_path):
     bench = Bench(tmp_path, str(faulty))
-    methods = ("--methods", "exits,raises,not_finite,l1", "--ratios", "0.5")
+    methods = ("--methods", "exits,raises,not_finite,hangs,l1", "--ratios", "0.5", "--timeout", "45")
     output = bench("run", tiny_file, *methods, "--out", "results", expect=1)
     records = {record.method: record for record in read_records(Layout(tmp_path / "results"))}
     assert records["l1"].status == "complete"
@@ -67,22 +73,23 @@ def test_failures_are_typed_and_cost_only_their_own_cell(faulty, tiny_file, tmp_
         "exits": "worker_lost",
         "raises": "plugin_error",
         "not_finite": "plugin_error",
+        "hangs": "timeout",
     }
     assert "exit code 7" in records["exits"].failure.message
     assert "by design" in records["raises"].failure.message
     assert "ZeroDivisionError" in records["raises"].failure.traceback
     assert "not finite" in records["not_finite"].failure.message
     assert all(record.missing["latency"] for name, record in records.items() if name != "l1")
-    assert "3 of 4 cells failed" in output
+    assert "4 of 5 cells failed" in output
     log = tmp_path / "results" / records["raises"].failure.log
     assert "by design" in log.read_text()
 
     report = bench("report", "results")
-    assert report.count("blocked: ") == 3
+    assert report.count("blocked: ") == 4
 
     again = bench("run", tiny_file, *methods, "--out", "results", expect=1)
     assert "Nothing to do" in again
-    plan = bench("plan", tiny_file, *methods, "--out", "results")
+    plan = bench("plan", tiny_file, *methods[:4], "--out", "results")
     assert "failed before: worker_lost" in plan
 
 

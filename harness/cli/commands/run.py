@@ -36,6 +36,13 @@ def run(
     limit: options.Limit = None,
     skip_existing: options.Skip = True,
     retry: options.Retry = "none",
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=1, help="Seconds a stage may take.", show_default="no limit")
+    ] = None,
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run what it leaves."),
+    ] = False,
     disable: options.Disable = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, like `bench plan`.")] = False,
 ) -> None:
@@ -73,6 +80,8 @@ def run(
         disabled=options.names_of(disable),
         skip_existing=skip_existing,
         retry=retry_rule(retry),
+        timeout=timeout,
+        fail_fast=fail_fast,
     )
     console = Console()
     outcome = carry_out(plan, Layout(folder), settings, console)

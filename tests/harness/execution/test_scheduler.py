@@ -1,5 +1,7 @@
 """The scheduler against an executor that only pretends: order, exclusiveness, failures, sharing."""
 
+import time
+
 import pytest
 
 from harness.execution.local import Event
@@ -68,6 +70,9 @@ class PretendExecutor:
             return [Event(job.identity, failure)]
         publish_stage(self.layout, job.work, file_of(job.fields, job.identity))
         return [Event(job.identity, DoneMessage())]
+
+    def cancel(self, identity):
+        self.jobs = [job for job in self.jobs if job.identity != identity]
 
     def close(self):
         self.closed = True
@@ -210,6 +215,33 @@ def test_a_retry_that_is_interrupted_first_forgets_nothing(layout):
     states = read_states(STAGES, layout, retry=lambda failure: True)
     assert states[LOW] == "waiting"
     assert read_failure(layout, LOW.kind, LOW.identity) is not None
+
+
+def test_fail_fast_starts_nothing_more(layout):
+    executor = PretendExecutor(layout, fail=["low"])
+    states = read_states(STAGES, layout)
+    settings = JobSettings("cpu", 1, (), fail_fast=True)
+    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    assert executor.ran == ["train", "prepare", "low"]
+    assert [states[stage] for stage in (LOW, MEASURE, HIGH)] == ["failed", "blocked", "waiting"]
+
+
+def test_a_stage_that_takes_too_long_is_ended_and_the_others_go_on(layout):
+    class Hangs(PretendExecutor):
+        def wait(self, timeout):
+            if self.jobs and self.jobs[0].label == "low":
+                time.sleep(0.02)
+                return []
+            return super().wait(timeout)
+
+    executor = Hangs(layout)
+    states = read_states(STAGES, layout)
+    settings = JobSettings("cpu", 1, (), timeout=0.1)
+    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    assert [states[stage] for stage in (LOW, MEASURE, HIGH)] == ["failed", "blocked", "complete"]
+    failure = read_failure(layout, LOW.kind, LOW.identity)
+    assert failure.kind == "timeout"
+    assert "--timeout" in failure.hint
 
 
 def test_interruption_closes_the_executor_and_frees_the_lock(layout):
