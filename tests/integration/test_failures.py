@@ -65,7 +65,7 @@ def faulty(tmp_path_factory):
 
 def test_failures_are_typed_and_cost_only_their_own_cell(faulty, tiny_file, tmp_path):
     bench = Bench(tmp_path, str(faulty))
-    methods = ("--methods", "exits,raises,not_finite,hangs,l1", "--ratios", "0.5", "--timeout", "45")
+    methods = ("--methods", "exits,raises,not_finite,hangs,l1", "--ratios", "0.5", "--timeout", "60")
     output = bench("run", tiny_file, *methods, "--out", "results", expect=1)
     records = {record.method: record for record in read_records(Layout(tmp_path / "results"))}
     assert records["l1"].status == "complete"
