@@ -62,6 +62,8 @@ class LocalExecutor:
 
     def submit(self, job: StageJob) -> None:
         """Starts a job; there must be a free worker."""
+        for dead in [worker for worker in self._workers if worker.job is None and not worker.alive]:
+            self._bury(dead)  # it died between two jobs, which is no fault of the next one
         idle = [worker for worker in self._workers if worker.job is None]
         worker = idle[0] if idle else self._start()
         worker.submit(job)
@@ -124,6 +126,10 @@ class _Worker:
         self.job: StageJob | None = None
         self.ended = False
         self.failed = False
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def submit(self, job: StageJob) -> None:
         self.job = job

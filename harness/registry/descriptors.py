@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.errors import PluginError
 from harness.spec.setting import Setting
 
 Axis = Literal["ratio", "precision"]
@@ -138,8 +139,11 @@ class DatasetDescriptor(Descriptor):
 
         Raises:
             DataError: The data are missing or unreadable.
+            PluginError: The plugin does not say what its data are; results could not be told apart.
         """
-        raise NotImplementedError
+        del options
+        message = f"data set {self.name!r} has no fingerprint of its content"
+        raise PluginError(message, f"Override `fingerprint` in the descriptor of {self.name!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)

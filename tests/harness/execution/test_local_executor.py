@@ -97,3 +97,23 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_a_worker_that_died_while_idle_is_no_fault_of_the_next_job(tmp_path, executor):
+    worker = executor._start()
+    worker._process.kill()
+    worker._process.wait()
+    executor.submit(make_job(tmp_path, "next"))
+    event = wait_for_end(executor)
+    assert not event.lost
+    assert event.message.failure.kind == "config_error"
+
+
+def test_a_cancelled_job_is_heard_of_no_more(tmp_path, executor):
+    job = make_job(tmp_path, "cancelled")
+    executor.submit(job)
+    pid = executor._workers[0]._process.pid
+    executor.cancel(job.identity)
+    assert executor.running == 0
+    assert not _alive(pid)
+    assert executor.wait(0.1) == []
