@@ -6,6 +6,7 @@ torch's own, which dropout uses, are put back behind that. See `docs/design/exec
 
 from __future__ import annotations
 
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class ContinuationHook(Hook):
     Attributes:
         losses: Losses that were reported so far; part of the training's outcome.
         continued_from: Iterations that an earlier process had done.
+        earlier_seconds: Wall time that these took.
     """
 
     priority = "VERY_HIGH"
@@ -32,26 +34,36 @@ class ContinuationHook(Hook):
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.continued_from = 0
+        self.earlier_seconds = 0.0
+        self._began = time.perf_counter()
         self._waiting: dict[str, Any] | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Adds torch's random states and the reported losses."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        checkpoint[_KEY] = {"cpu": torch.get_rng_state(), "cuda": cuda, "losses": list(self.losses)}
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+        seconds = self.earlier_seconds + time.perf_counter() - self._began
+        checkpoint[_KEY] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": cuda,
+            "losses": list(self.losses),
+            "seconds": seconds,
+        }
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keeps them until the data loader has caught up."""
         self._waiting = checkpoint[_KEY]
         self.losses = list(checkpoint[_KEY]["losses"])
         self.continued_from = int(checkpoint["meta"]["iter"])
+        self.earlier_seconds = float(checkpoint[_KEY]["seconds"])
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Puts the random states back in front of the first step that is new."""
         if self._waiting is None:
             return
         torch.set_rng_state(self._waiting["cpu"].cpu())
-        if self._waiting["cuda"]:
-            torch.cuda.set_rng_state_all([state.cpu() for state in self._waiting["cuda"]])
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            for index, state in enumerate(self._waiting["cuda"][: torch.cuda.device_count()]):
+                torch.cuda.set_rng_state(state.cpu(), index)
         self._waiting = None
 
 

@@ -33,11 +33,13 @@ class TrainingOutcome:
         iterations: Optimiser steps that were really taken.
         final_loss: Mean of the last reported losses.
         continued_from: Iterations of these that an earlier, interrupted process had done.
+        earlier_seconds: Wall time that these took.
     """
 
     iterations: int
     final_loss: float
     continued_from: int = 0
+    earlier_seconds: float = 0.0
 
 
 class ProgressHook(Hook):
@@ -130,7 +132,12 @@ def train(
         _forget(runner)
     remove_checkpoints(work)
     tail = continuation.losses[-5:]
-    return TrainingOutcome(int(runner.iter), sum(tail) / len(tail), continuation.continued_from)
+    return TrainingOutcome(
+        iterations=int(runner.iter),
+        final_loss=sum(tail) / len(tail),
+        continued_from=continuation.continued_from,
+        earlier_seconds=continuation.earlier_seconds,
+    )
 
 
 def evaluate(

@@ -138,6 +138,9 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         message = f"--device: {name!r} was asked for, but torch sees no GPU here"
         raise UserError(message, "Write --device cpu, or see what `bench doctor` says about torch.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        message = f"--device: there is no {name!r} here, torch sees {torch.cuda.device_count()} GPU(s)"
+        raise UserError(message, "Write cuda for the first one.")
     return device
 
 

@@ -24,6 +24,7 @@ from harness.execution.states import StageStates
 from harness.plan.stage import Stage
 
 _LINE_SECONDS = 30.0
+_FIRST_REPORT = 10  # iterations; a first report of more comes from a training that is continued
 """How often a running stage tells how far it is where there is no terminal."""
 
 
@@ -53,6 +54,7 @@ class RunDisplay:
         self._clock = clock
         self._started: dict[Stage, float] = {}
         self._told: dict[Stage, float] = {}
+        self._first: dict[Stage, tuple[float, int]] = {}
         self._total = states.count("waiting")
         self._finished = 0
         self._rows: dict[Stage, TaskID] = {}
@@ -83,7 +85,8 @@ class RunDisplay:
 
     def progressed(self, stage: Stage, message: ProgressMessage) -> None:
         """A stage has told how far it is."""
-        left = _left(self._clock() - self._started[stage], message)
+        since, first = self._first.setdefault(stage, self._beginning(stage, message))
+        left = _left(self._clock() - since, message, first)
         if self._progress is not None:
             text = f"{escape(message.text)}  {left}"
             self._progress.update(self._rows[stage], total=message.total, completed=message.done, text=text)
@@ -92,10 +95,16 @@ class RunDisplay:
             parts = (f"       {_name(stage)}", f"{message.done}/{message.total}", message.text, left)
             self._line("  ".join(part for part in parts if part))
 
+    def _beginning(self, stage: Stage, message: ProgressMessage) -> tuple[float, int]:
+        """A training that is continued starts in the middle; its pace is judged from there."""
+        continued = message.done > _FIRST_REPORT
+        return (self._clock(), message.done) if continued else (self._started[stage], 0)
+
     def finished(self, stage: Stage, states: StageStates) -> None:
         """A stage has become complete or failed, here or in another process on the results folder."""
         started = self._started.pop(stage, None)
         self._told.pop(stage, None)
+        self._first.pop(stage, None)
         self._finished += 1
         failed = states[stage] == "failed"
         if started is None:
@@ -143,10 +152,10 @@ def _name(stage: Stage) -> str:
     return f"{stage.label} ({stage.subject})"
 
 
-def _left(elapsed: float, message: ProgressMessage) -> str:
-    if not 0 < message.done < message.total:
+def _left(elapsed: float, message: ProgressMessage, first: int) -> str:
+    if not first < message.done < message.total:
         return ""
-    return f"{duration(elapsed * (message.total - message.done) / message.done)} left"
+    return f"{duration(elapsed * (message.total - message.done) / (message.done - first))} left"
 
 
 def _progress(console: Console) -> Progress:

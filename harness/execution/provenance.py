@@ -35,7 +35,8 @@ def checkout(package: Path = Path(harness.__file__).parent) -> dict[str, Any] | 
     commit = _git(package, "rev-parse", "HEAD")
     if commit is None or _git(package, "ls-files", "--error-unmatch", "errors.py") is None:
         return None
-    return {"commit": commit, "dirty": bool(_git(package, "status", "--porcelain", "--untracked-files=no"))}
+    status = _git(package, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -17,7 +17,15 @@ from harness.plan.stage import Stage
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.lock import StageLock
-from harness.store.stage import forget_failure, open_work, publish_failure, read_failure, read_stage
+from harness.store.stage import (
+    StageFile,
+    failure_stamp,
+    forget_failure,
+    open_work,
+    publish_failure,
+    read_failure,
+    read_stage,
+)
 
 _POLL_SECONDS = 0.2
 _EXCLUSIVE = "measure"
@@ -85,6 +93,7 @@ class _Running:
     stage: Stage
     lock: StageLock
     started: float
+    before: StageFile | None  # complete already, and run again on purpose
 
 
 class Scheduler:
@@ -145,7 +154,7 @@ class Scheduler:
 
     def _start_what_can_start(self) -> None:
         for stage in self._startable():
-            if self._executor.free == 0 or self._measuring():
+            if self._stopping or self._executor.free == 0 or self._measuring():
                 return
             if stage.kind == _EXCLUSIVE and self._executor.running:
                 continue
@@ -169,6 +178,7 @@ class Scheduler:
             lock.release()
             return
         forget_failure(self._layout, stage.kind, stage.identity)
+        before = read_stage(self._layout, stage.kind, stage.identity)
         continued = stage.kind in _CONTINUED and not self._redo
         work = open_work(self._layout, stage.kind, stage.identity, keep=continued)
         inputs = {role: self._layout.stage(source.kind, source.identity) for role, source in stage.inputs}
@@ -184,7 +194,7 @@ class Scheduler:
             disabled=self._settings.disabled,
         )
         self._executor.submit(job)
-        self._running[stage.identity] = _Running(stage, lock, time.monotonic())
+        self._running[stage.identity] = _Running(stage, lock, time.monotonic(), before)
         self._states.set(stage, "running")
         self._display.started(stage)
 
@@ -194,7 +204,8 @@ class Scheduler:
             self._settle(stage, None)
             return True
         failure = read_failure(self._layout, stage.kind, stage.identity)
-        if failure is None or failure == self._states.retried.get(stage):
+        stamp = failure_stamp(self._layout, stage.kind, stage.identity)
+        if failure is None or (stage in self._states.retried and stamp == self._states.retried[stage]):
             return False
         self._settle(stage, failure)
         return True
@@ -224,7 +235,8 @@ class Scheduler:
 
     def _failure(self, stage: Stage, message: FailedMessage, lost: bool) -> Failure | None:
         """Returns the failure with the place of its log, stored on the worker's behalf if it could not do so."""
-        if lost and read_stage(self._layout, stage.kind, stage.identity) is not None:
+        found = read_stage(self._layout, stage.kind, stage.identity)
+        if lost and found is not None and found != self._running[stage.identity].before:
             return None  # it was published before the worker died
         stored = read_failure(self._layout, stage.kind, stage.identity)
         if stored is not None:

@@ -9,7 +9,7 @@ from typing import Literal
 from harness.plan.stage import Stage
 from harness.store.failure import Failure
 from harness.store.layout import Layout
-from harness.store.stage import read_failure, read_stage
+from harness.store.stage import failure_stamp, read_failure, read_stage
 
 StageState = Literal["waiting", "running", "complete", "failed", "blocked", "interrupted"]
 RetryRule = Callable[[Failure], bool]
@@ -28,12 +28,12 @@ class StageStates:
     Attributes:
         stages: All stages, each behind its inputs.
         failures: Why the failed ones failed.
-        retried: Failures that are to be tried again, as they were read.
+        retried: Stages whose failures are to be tried again, with `failure_stamp` of these failures.
     """
 
     stages: Sequence[Stage]
     failures: dict[Stage, Failure] = field(default_factory=dict)
-    retried: dict[Stage, Failure] = field(default_factory=dict)
+    retried: dict[Stage, int | None] = field(default_factory=dict)
     _states: dict[Stage, StageState] = field(default_factory=dict)
 
     def __getitem__(self, stage: Stage) -> StageState:
@@ -89,13 +89,14 @@ def read_states(
         if skip_existing and read_stage(layout, stage.kind, stage.identity) is not None:
             states.set(stage, "complete")
             continue
+        stamp = failure_stamp(layout, stage.kind, stage.identity)
         failure = read_failure(layout, stage.kind, stage.identity)
         if failure is None:
             states.set(stage, "waiting")
         elif skip_existing and not _tried_again(failure, retry):
             states.set(stage, "failed", failure)
         else:
-            states.retried[stage] = failure
+            states.retried[stage] = stamp
             states.set(stage, "waiting")
     states._block()
     return states

@@ -36,6 +36,7 @@ _PROGRESS_INTERVAL = 0.1
 def main() -> None:
     """Runs jobs until the standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the scheduler's; it ends its workers itself
+    checkout()  # as it is before anything of it is imported for a stage; it is looked at once
     channel = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
@@ -86,7 +87,7 @@ def _timed(job: StageJob, report: _Reporter) -> StageFile:
         label=job.label,
         result=result,
         started=started.isoformat(timespec="seconds"),
-        seconds=time.perf_counter() - wall,
+        seconds=time.perf_counter() - wall + result.get("earlier_seconds", 0.0),
         cpu_seconds=_cpu_seconds() - cpu,
         peak_memory_bytes=peak[0],
         environment={**describe_environment(), "bench": version("compression-bench"), "checkout": checkout()},
@@ -123,10 +124,12 @@ def _peak_memory() -> Iterator[list[int | None]]:
     clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     try:
         clear.write_text("5")
+        known = True
     except OSError:  # not Linux, or a container that forbids it
-        yield peak
-        return
+        known = False
     yield peak
+    if not known:
+        return
     for line in status.read_text().splitlines():
         if line.startswith("VmHWM:"):
             peak[0] = int(line.split()[1]) * 1024

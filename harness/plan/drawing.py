@@ -58,7 +58,7 @@ class Drawer:
         self._device = device
         self._stages: dict[Stage, Stage] = {}
         self._chosen: dict[tuple[str, str, str], _Chosen] = {}
-        self._fingerprints: dict[tuple[str, str], str] = {}
+        self._fingerprints: dict[tuple[str, str, str], str] = {}
 
     def draw(self, cell: Cell) -> PlannedCell:
         """Returns the cell with its stages."""
@@ -138,6 +138,9 @@ class Drawer:
             "protocol": cell.protocol,
         }
         plugins = {f"method.{method.json['name']}": method for method in methods}
+        if len(plugins) < len(methods):
+            message = f"{step}: a recovery is joined with itself"
+            raise UserError(message, "Name each recovery of a step once.")
         return self._stage(
             cell,
             "recover",
@@ -249,7 +252,7 @@ class Drawer:
         return self._chosen[key]
 
     def _fingerprint(self, dataset: _Chosen) -> str:
-        key = (dataset.json["name"], str(dataset.json["options"]))
+        key = (dataset.plugin.distribution, dataset.json["name"], str(dataset.json["options"]))
         if key not in self._fingerprints:
             self._fingerprints[key] = dataset.plugin.descriptor.fingerprint(dataset.options)
         return self._fingerprints[key]

@@ -29,8 +29,8 @@ class StageFile(BaseModel):
         label: What people call the stage.
         result: The stage's figures, plain JSON.
         started: UTC time, ISO 8601.
-        seconds: Wall time.
-        cpu_seconds: CPU time of the worker and its children.
+        seconds: Wall time, that of interrupted tries which it continued included.
+        cpu_seconds: CPU time of the worker and its children, in the last try.
         peak_memory_bytes: Largest resident size of the worker while the stage ran; `None` where unknown.
         environment: Versions, hardware and threads of the worker.
     """
@@ -67,6 +67,14 @@ def read_failure(layout: Layout, kind: str, identity: str) -> Failure | None:
         content = json.loads(path.read_bytes())
         return Failure.model_validate(content["failure"]) if content["identity"] == identity else None
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def failure_stamp(layout: Layout, kind: str, identity: str) -> int | None:
+    """Returns what tells one failure of a stage from the next, equal one: when it was written, in nanoseconds."""
+    try:
+        return (layout.failure(kind, identity) / "failure.json").stat().st_mtime_ns
+    except OSError:
         return None
 
 

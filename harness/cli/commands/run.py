@@ -97,8 +97,10 @@ def _conclude(outcome: RunOutcome, folder: Path, console: Console, *, skip_exist
     if outcome.interrupted:
         complete = sum(record.status == "complete" for record in outcome.records)
         say(f"\nInterrupted: {complete} of {len(outcome.records)} cells are complete.", "yellow")
-        again = "The same command" if skip_existing else "The same command without --no-skip-existing"
-        say(f"{again} goes on where this one stopped.")
+        if skip_existing:
+            say("The same command goes on where this one stopped.")
+        else:
+            say("The same command begins anew; without --no-skip-existing it keeps what is complete, old or new.")
         raise typer.Exit(INTERRUPTED)
     if not outcome.executed:
         say(f"Nothing to do: all stages of the {len(outcome.records)} cells are settled in {folder}.")

@@ -13,11 +13,13 @@ from harness.engine.latency import interleave, quantiles_ms, ratio_interval
 from harness.engine.seeding import derive_seed
 from harness.engine.stages.models import load_input
 from harness.engine.workbench import Workbench
+from harness.errors import UserError
 
 
 def run_measure(bench: Workbench) -> dict[str, Any]:
     """Times both models on the same images and returns the latency block of the record."""
     asked = bench.parameters["measurement"]
+    _require_planned_device(bench)
     height, width = bench.meta.input_size
     generator = torch.Generator().manual_seed(derive_seed(0, "measure"))
     images = torch.randn((asked["batch_size"], 3, height, width), generator=generator).to(bench.device)
@@ -48,6 +50,18 @@ def run_measure(bench: Workbench) -> dict[str, Any]:
             "device": _device_name(bench.device),
         }
     }
+
+
+def _require_planned_device(bench: Workbench) -> None:
+    """The plan tells `auto` without torch, which may see less than the machine has; identities must not lie.
+
+    Raises:
+        UserError: Torch computes on another kind of device than was planned for.
+    """
+    planned = str(bench.parameters["hardware"]["device"])
+    if planned.partition(":")[0] != bench.device.type:
+        message = f"the measurement was planned for {planned}, but torch computes on {bench.device.type} here"
+        raise UserError(message, f"Run again with --device {bench.device.type}.")
 
 
 def _forward(bench: Workbench, model: nn.Module, images: torch.Tensor) -> Callable[[], object]:

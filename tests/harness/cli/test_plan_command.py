@@ -71,7 +71,7 @@ def test_what_is_a_device_is_not(bench, device):
     ("flags", "advice"),
     [
         ((), "The same command goes on"),
-        (("--no-skip-existing",), "The same command without --no-skip-existing goes on"),
+        (("--no-skip-existing",), "The same command begins anew; without --no-skip-existing"),
     ],
 )
 def test_an_interrupted_run_says_how_to_go_on(bench, monkeypatch, flags, advice):

@@ -48,6 +48,8 @@ def test_weights_and_outcome_are_those_of_an_uninterrupted_training(bench, file,
     continued = build(bench, file, 0.5)
     outcome = run(bench, continued, work)
     assert outcome.continued_from == 14
+    assert outcome.earlier_seconds > 0
+    assert expected.earlier_seconds == 0
     assert (outcome.iterations, outcome.final_loss) == (expected.iterations, expected.final_loss)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, continued.state_dict()[name]), name

@@ -197,6 +197,50 @@ def test_a_stage_published_before_its_worker_died_is_complete(layout):
     assert read_failure(layout, LOW.kind, LOW.identity) is None
 
 
+def test_a_lost_worker_is_no_success_because_an_earlier_run_was_one(layout):
+    run(layout, PretendExecutor(layout))
+    states = read_states(STAGES, layout, skip_existing=False)
+    executor = PretendExecutor(layout, lose=["low"])
+    settings = JobSettings("cpu", 1, ())
+    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False, redo=True).run()
+    assert states[LOW] == "failed"
+
+
+def test_a_retry_that_failed_in_another_process_is_not_repeated(layout):
+    run(layout, PretendExecutor(layout, fail=["train"]))
+    states = read_states(STAGES, layout, retry=lambda failure: True)
+    work = layout.work(TRAIN.kind, TRAIN.identity)
+    work.mkdir(parents=True)
+    time.sleep(0.01)
+    publish_failure(layout, work, TRAIN.kind, TRAIN.identity, "train", Failure(kind="oom", message="x"))
+    executor = PretendExecutor(layout)
+    settings = JobSettings("cpu", 1, ())
+    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    assert executor.ran == []
+    assert states[TRAIN] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("stage_", "redo", "kept"), [(TRAIN, False, True), (TRAIN, True, False), (PREPARE, False, False)]
+)
+def test_only_trainings_find_what_an_interrupted_try_left(layout, stage_, redo, kept):
+    left = layout.work(stage_.kind, stage_.identity) / "checkpoint"
+    left.parent.mkdir(parents=True)
+    left.write_text("")
+    found = []
+
+    class Looks(PretendExecutor):
+        def submit(self, job):
+            if job.identity == stage_.identity:
+                found.append((job.work / "checkpoint").exists())
+            super().submit(job)
+
+    states = read_states(STAGES, layout, skip_existing=not redo)
+    settings = JobSettings("cpu", 1, ())
+    Scheduler(states, layout, Looks(layout), Quiet(), settings, lambda stage: None, measure_last=False, redo=redo).run()
+    assert found == [kept]
+
+
 def test_a_failure_in_another_process_is_not_run_again_here(layout):
     states = read_states(STAGES, layout)
     work = layout.work(TRAIN.kind, TRAIN.identity)
