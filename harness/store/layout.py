@@ -1,13 +1,13 @@
 """Where things lie in a results folder.
 
 ```
-<root>/benchmark.yaml                what the last run was asked for: its file with the flags over it
-<root>/summary.json                  rebuilt from the records
-<root>/cells/<slug>/record.json      one record a cell
-<root>/stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made
-<root>/failures/<kind>-<identity>/   failed stages: failure.json, stage.log
-<root>/work/<kind>-<identity>/       stages in flight
-<root>/locks/<kind>-<identity>.lock  held by the process that runs the stage
+RESULTS/benchmark.yaml                what the last run was asked for: its file with the flags over it
+RESULTS/summary.json                  rebuilt from the records
+RESULTS/cells/<slug>/record.json      one record a cell
+RESULTS/stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made
+RESULTS/failures/<kind>-<identity>/   failed stages: failure.json, stage.log
+RESULTS/work/<kind>-<identity>/       stages in flight
+RESULTS/locks/<kind>-<identity>.lock  held by the process that runs the stage
 ```
 """
 
