@@ -165,11 +165,9 @@ class _Worker:
         return code
 
     def _lines(self) -> list[bytes]:
-        try:
+        with suppress(BlockingIOError):  # nothing more for now
             while chunk := os.read(self.channel, 65536):
                 self._rest += chunk
             self.ended = True
-        except BlockingIOError:
-            pass  # nothing more for now
         *lines, self._rest = self._rest.split(b"\n")
         return lines

@@ -1,13 +1,13 @@
-"""Where things lie in a results folder.
+"""Where things lie below a results folder.
 
 ```
-RESULTS/benchmark.yaml                what the last run was asked for: its file with the flags over it
-RESULTS/summary.json                  rebuilt from the records
-RESULTS/cells/<slug>/record.json      one record a cell
-RESULTS/stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made
-RESULTS/failures/<kind>-<identity>/   failed stages: failure.json, stage.log
-RESULTS/work/<kind>-<identity>/       stages in flight
-RESULTS/locks/<kind>-<identity>.lock  held by the process that runs the stage
+benchmark.yaml                what the last run was asked for: its file with the flags over it
+summary.json                  rebuilt from the records
+cells/<slug>/record.json      one record a cell
+stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made
+failures/<kind>-<identity>/   failed stages: failure.json, stage.log
+work/<kind>-<identity>/       stages in flight
+locks/<kind>-<identity>.lock  held by the process that runs the stage
 ```
 """
 

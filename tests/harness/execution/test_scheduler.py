@@ -90,19 +90,17 @@ def layout(tmp_path):
     return Layout(tmp_path)
 
 
+def schedule(layout, executor, states, settled=lambda stage: None, *, measure_last=False, redo=False, **settings):
+    Scheduler(
+        states, layout, executor, Quiet(), JobSettings("cpu", 1, (), **settings), settled,
+        measure_last=measure_last, redo=redo,
+    ).run()  # fmt: skip
+
+
 def run(layout, executor, *, measure_last=False, **reading):
     states = read_states(STAGES, layout, **reading)
     settled = []
-    scheduler = Scheduler(
-        states,
-        layout,
-        executor,
-        Quiet(),
-        JobSettings("cpu", 1, ()),
-        settled.append,
-        measure_last=measure_last,
-    )
-    scheduler.run()
+    schedule(layout, executor, states, settled.append, measure_last=measure_last)
     return states, settled
 
 
@@ -115,7 +113,7 @@ def test_everything_runs_once_and_behind_its_inputs(layout):
     assert executor.closed
 
 
-def test_a_second_run_does_nothing_and_a_new_stage_runs_alone(layout):
+def test_a_second_run_does_nothing(layout):
     run(layout, PretendExecutor(layout))
     again = PretendExecutor(layout)
     run(layout, again)
@@ -126,16 +124,7 @@ def test_no_skip_existing_runs_everything_again(layout):
     run(layout, PretendExecutor(layout))
     states = read_states(STAGES, layout, skip_existing=False)
     again = PretendExecutor(layout)
-    Scheduler(
-        states,
-        layout,
-        again,
-        Quiet(),
-        JobSettings("cpu", 1, ()),
-        lambda stage: None,
-        measure_last=False,
-        redo=True,
-    ).run()
+    schedule(layout, again, states, redo=True)
     assert len(again.ran) == 5
 
 
@@ -201,8 +190,7 @@ def test_a_lost_worker_is_no_success_because_an_earlier_run_was_one(layout):
     run(layout, PretendExecutor(layout))
     states = read_states(STAGES, layout, skip_existing=False)
     executor = PretendExecutor(layout, lose=["low"])
-    settings = JobSettings("cpu", 1, ())
-    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False, redo=True).run()
+    schedule(layout, executor, states, redo=True)
     assert states[LOW] == "failed"
 
 
@@ -214,8 +202,7 @@ def test_a_retry_that_failed_in_another_process_is_not_repeated(layout):
     time.sleep(0.01)
     publish_failure(layout, work, TRAIN.kind, TRAIN.identity, "train", Failure(kind="oom", message="x"))
     executor = PretendExecutor(layout)
-    settings = JobSettings("cpu", 1, ())
-    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    schedule(layout, executor, states)
     assert executor.ran == []
     assert states[TRAIN] == "failed"
 
@@ -236,8 +223,7 @@ def test_only_trainings_find_what_an_interrupted_try_left(layout, stage_, redo, 
             super().submit(job)
 
     states = read_states(STAGES, layout, skip_existing=not redo)
-    settings = JobSettings("cpu", 1, ())
-    Scheduler(states, layout, Looks(layout), Quiet(), settings, lambda stage: None, measure_last=False, redo=redo).run()
+    schedule(layout, Looks(layout), states, redo=redo)
     assert found == [kept]
 
 
@@ -247,8 +233,7 @@ def test_a_failure_in_another_process_is_not_run_again_here(layout):
     work.mkdir(parents=True)
     publish_failure(layout, work, TRAIN.kind, TRAIN.identity, "train", Failure(kind="oom", message="elsewhere"))
     executor = PretendExecutor(layout)
-    settings = JobSettings("cpu", 1, ())
-    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    schedule(layout, executor, states)
     assert executor.ran == []
     assert states[TRAIN] == "failed"
     assert states.count("blocked") == 4
@@ -264,8 +249,7 @@ def test_a_retry_that_is_interrupted_first_forgets_nothing(layout):
 def test_fail_fast_starts_nothing_more(layout):
     executor = PretendExecutor(layout, fail=["low"])
     states = read_states(STAGES, layout)
-    settings = JobSettings("cpu", 1, (), fail_fast=True)
-    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    schedule(layout, executor, states, fail_fast=True)
     assert executor.ran == ["train", "prepare", "low"]
     assert [states[stage] for stage in (LOW, MEASURE, HIGH)] == ["failed", "blocked", "waiting"]
 
@@ -280,8 +264,7 @@ def test_a_stage_that_takes_too_long_is_ended_and_the_others_go_on(layout):
 
     executor = Hangs(layout)
     states = read_states(STAGES, layout)
-    settings = JobSettings("cpu", 1, (), timeout=0.1)
-    Scheduler(states, layout, executor, Quiet(), settings, lambda stage: None, measure_last=False).run()
+    schedule(layout, executor, states, timeout=0.1)
     assert [states[stage] for stage in (LOW, MEASURE, HIGH)] == ["failed", "blocked", "complete"]
     failure = read_failure(layout, LOW.kind, LOW.identity)
     assert failure.kind == "timeout"
@@ -291,11 +274,8 @@ def test_a_stage_that_takes_too_long_is_ended_and_the_others_go_on(layout):
 def test_interruption_closes_the_executor_and_frees_the_lock(layout):
     executor = PretendExecutor(layout, interrupt_at="prepare")
     states = read_states(STAGES, layout)
-    scheduler = Scheduler(
-        states, layout, executor, Quiet(), JobSettings("cpu", 1, ()), lambda stage: None, measure_last=False
-    )
     with pytest.raises(KeyboardInterrupt):
-        scheduler.run()
+        schedule(layout, executor, states)
     assert executor.closed
     assert states[PREPARE] == "interrupted"
     lock = StageLock(layout, PREPARE.kind, PREPARE.identity)
