@@ -1,7 +1,8 @@
-"""Writes the key tables of `benchmark_files.md` and the JSON Schema of records from the models that validate them.
+"""Writes the key tables of `benchmark_files.md` and the JSON Schemas of results from the models that validate them.
 
-Run `python docs/make_reference.py` after a change of `harness.spec` or `harness.store.record`; a test compares the
-files with what this makes, so that no format changes by accident.
+Run `python docs/make_reference.py` after a change of `harness.spec`, `harness.store.record` or `harness.store.summary`; a test
+compares the files with what this makes, so that no format changes by accident. Schemas of older versions stay as they
+were released.
 """
 
 from __future__ import annotations
@@ -11,16 +12,28 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measurement
+from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measurement, ModelChoice
 from harness.spec.budget import Schedule, TrainingBudget
 from harness.spec.exclusion import Exclusion
 from harness.store.record import RECORD_SCHEMA, CellRecord
+from harness.store.summary import SUMMARY_SCHEMA, SummaryFile
 
 PAGE = Path(__file__).parent / "benchmark_files.md"
-SCHEMA = Path(__file__).parent / f"record.v{RECORD_SCHEMA}.schema.json"
+SCHEMAS: dict[Path, type[BaseModel]] = {
+    Path(__file__).parent / f"record.v{RECORD_SCHEMA}.schema.json": CellRecord,
+    Path(__file__).parent / f"summary.v{SUMMARY_SCHEMA}.schema.json": SummaryFile,
+}
+SEALED: tuple[type[BaseModel], ...] = (CellRecord,)
+CHECKSUM = {
+    "description": "SHA-256 of the file's bytes with this digest written as 64 zeros.",
+    "pattern": "^[0-9a-f]{64}$",
+    "title": "Checksum",
+    "type": "string",
+}
 MARK = "<!-- below this line: made by docs/make_reference.py -->"
 TABLES: dict[str, type[BaseModel]] = {
     "Keys": Benchmark,
+    "`models`, as mappings": ModelChoice,
     "`training` and `recovery`": TrainingBudget,
     "`schedule`": Schedule,
     "`calibration`": Calibration,
@@ -37,9 +50,13 @@ def page(current: str) -> str:
     return f"{written}{MARK}\n\n{tables}"
 
 
-def schema() -> str:
-    """Returns the JSON Schema of a cell's record."""
-    return json.dumps(CellRecord.model_json_schema(), indent=2) + "\n"
+def schema(model: type[BaseModel]) -> str:
+    """Returns the JSON Schema of a file that runs write."""
+    content = model.model_json_schema()
+    if model in SEALED:
+        content["properties"] = {"checksum": CHECKSUM, **content["properties"]}
+        content["required"] = ["checksum", *content["required"]]
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _table(title: str, model: type[BaseModel]) -> str:
@@ -47,10 +64,12 @@ def _table(title: str, model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         shown = "" if default in (None, ()) or isinstance(default, BaseModel) else f"`{default}`"
+        shown = "required" if field.is_required() else shown
         lines.append(f"| `{name}` | {shown} | {field.description or 'See below.'} |")
     return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    SCHEMA.write_text(schema(), encoding="utf-8")
+    for path, model in SCHEMAS.items():
+        path.write_text(schema(model), encoding="utf-8")

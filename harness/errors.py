@@ -7,7 +7,23 @@ failure of one stage (see `docs/design/failures.md`).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Literal
+
+FailureKind = Literal[
+    "oom",
+    "nan_loss",
+    "trace_error",
+    "unsupported_op",
+    "shape_mismatch",
+    "check_failed",
+    "timeout",
+    "plugin_error",
+    "data_error",
+    "config_error",
+    "disk_full",
+    "worker_lost",
+]
+"""What sorts of failures a stage can have; those of errors below are their `kind`."""
 
 
 class BenchError(Exception):
@@ -16,9 +32,12 @@ class BenchError(Exception):
     Args:
         message: What was wrong and where.
         hint: What the reader can do about it.
+
+    Attributes:
+        kind: The kind of failure that it makes of a stage.
     """
 
-    kind: ClassVar[str] = "plugin_error"
+    kind: FailureKind = "plugin_error"
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -12,6 +12,8 @@ from harness.cli.commands.list import list_plugins
 from harness.cli.commands.plan import plan
 from harness.cli.commands.report import report
 from harness.cli.commands.run import run
+from harness.cli.commands.status import status
+from harness.cli.commands.why import why
 from harness.cli.group import BenchGroup
 
 _EPILOG = """Try: bench run --methods fpgm,l1 --ratios 0.2,0.5
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 app.command(name="run")(run)
 app.command(name="plan")(plan)
+app.command(name="status")(status)
+app.command(name="why")(why)
 app.command(name="report")(report)
 app.command(name="list")(list_plugins)
 app.add_typer(datasets_app, name="datasets")

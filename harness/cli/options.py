@@ -32,6 +32,23 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the benchmark file, e.g. recovery.iterations=50."),
 ]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="PATH",
+        help="Weights of the one model's baseline, instead of its training: .pth, .safetensors or an artifact.",
+        show_default=False,
+    ),
+]
+TrustedCheckpoints = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust-checkpoint",
+        metavar="PATH",
+        help="A checkpoint in use that may be unpickled without restrictions, which can run any code.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False),
@@ -44,7 +61,19 @@ Skip = Annotated[
 ]
 Retry = Annotated[
     str,
-    typer.Option("--retry", help="Failed stages to try again: none, all, or kinds such as oom,worker_lost."),
+    typer.Option("--retry", help="What to try again: interrupted, none, all, or kinds of failure such as oom,timeout."),
+]
+Force = Annotated[
+    str | None,
+    typer.Option("--force", metavar="STAGE|all", help="Stages to run again, with all that starts from them, e.g. measure."),
+]
+Deterministic = Annotated[
+    bool | None,
+    typer.Option(
+        "--deterministic/--no-deterministic",
+        help="Bit-identical results: deterministic kernels, one thread a worker.",
+        show_default=False,
+    ),
 ]
 Disable = Annotated[
     str | None,
@@ -57,6 +86,7 @@ DEFAULT_NAME = "adhoc"
 
 _GRID = (
     "task", "models", "datasets", "methods", "ratios", "ratio_of", "precisions", "pipelines", "controls", "seeds",
+    "deterministic",
 )  # fmt: skip
 
 

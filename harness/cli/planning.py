@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.cli.checkpoints import with_checkpoint
 from harness.cli.options import check_device, make_benchmark, results_folder
 from harness.plan.plan import Plan, make_plan
 from harness.registry import discover
@@ -15,6 +16,7 @@ def plan_of(
     flags: dict[str, Any],
     assignments: list[str] | None,
     *,
+    checkpoint: Path | None = None,
     out: Path | None,
     device: str,
     limit: int | None,
@@ -26,6 +28,8 @@ def plan_of(
         UserError: A mistake in a flag or in the file.
     """
     check_device(device)
-    benchmark = make_benchmark(file, flags, assignments)
-    plan = make_plan(benchmark, discover(disabled=disabled), device=device, limit=limit)
+    benchmark, registry = make_benchmark(file, flags, assignments), discover(disabled=disabled)
+    if checkpoint is not None:
+        benchmark = with_checkpoint(benchmark, checkpoint, registry)
+    plan = make_plan(benchmark, registry, device=device, limit=limit)
     return plan, results_folder(benchmark, out)

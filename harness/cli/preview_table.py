@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from harness.execution.display import duration
+
 if TYPE_CHECKING:
     from harness.execution.preview import Preview
 
@@ -17,7 +19,7 @@ _STYLES = {"run": "green", "keep": "dim", "skip": "red"}
 def preview_table(preview: Preview) -> Table:
     """Returns a table with one row a cell."""
     table = Table(header_style="bold")
-    for title in ("model", "data set", "seed", "pipeline", "", "why", "stages to run"):
+    for title in ("model", "data set", "seed", "pipeline", "", "why", "stages to run", "time"):
         table.add_column(title, overflow="fold")
     for shown in preview.cells:
         cell = shown.cell
@@ -32,6 +34,7 @@ def preview_table(preview: Preview) -> Table:
             shown.action,
             shown.reason,
             kinds,
+            f"about {duration(shown.seconds)}" if shown.seconds else "",
         )
         table.add_row(*(Text(text) for text in row), style=_STYLES[shown.action])
     return table

@@ -1,4 +1,4 @@
-"""`--retry`: which failed stages are tried again."""
+"""`--retry`: which failed or interrupted stages are tried again."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ if TYPE_CHECKING:
 
 
 def retry_rule(text: str) -> RetryRule:
-    """Returns the rule behind `none`, `all`, or a list of failure kinds.
+    """Returns the rule behind `none`, `all`, or a list of `interrupted` and failure kinds.
+
+    Interrupted stages are continued unless `none` is asked for.
 
     Raises:
         UserError: A kind does not exist.
     """
+    from harness.execution.states import RetryRule
     from harness.spec.suggestion import did_you_mean
     from harness.store.failure import FailureKind
 
     kinds = set(get_args(FailureKind))
     asked = set(names_of(text))
-    if asked == {"none"} or not asked:
-        return lambda failure: False
+    if asked == {"none"}:
+        return RetryRule(interrupted=False)
     if asked == {"all"}:
-        return lambda failure: True
-    for kind in sorted(asked - kinds):
+        return RetryRule(failed=lambda failure: True)
+    for kind in sorted(asked - kinds - {"interrupted"}):
         message = f"--retry: {kind!r} is not a kind of failure"
-        raise UserError(message, did_you_mean(kind, [*kinds, "all", "none"], "kinds"))
-    return lambda failure: failure.kind in asked
+        raise UserError(message, did_you_mean(kind, [*kinds, "interrupted", "all", "none"], "kinds"))
+    return RetryRule(failed=lambda failure: failure.kind in asked)

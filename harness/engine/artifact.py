@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from harness.engine.seeding import seeded
-from harness.errors import ShapeMismatchError, UserError
+from harness.engine.weights import load_weights
+from harness.errors import UserError
 from harness.registry import Registry, Task, load_implementation
 from harness.registry.method import Transform, TransformStep
 from harness.store.artifact import WEIGHTS, ModelFile, TransformEntry, read_model_file, write_model_file
@@ -93,8 +94,4 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     except (OSError, SafetensorError) as error:
         message = f"{path}: the weights cannot be read ({error})"
         raise UserError(message, "Run the stage that made the artifact again.") from error
-    try:
-        model.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        message = f"{path}: the weights do not fit the model of {path.with_name('model.json')}: {error}"
-        raise ShapeMismatchError(message) from error
+    load_weights(model, weights, str(path))

@@ -2,22 +2,33 @@
 
 A training that goes on draws the batches it has had again, so generators of the data pipeline are where they were;
 torch's own, which dropout uses, are put back behind that. See `docs/design/execution.md`.
+
+mmengine would unpickle its checkpoint without restrictions; under the prefix `bench:` it asks our own loader.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
+
+from harness.engine.checkpoint import load_checkpoint, state_dict_of
+from harness.engine.weights import require_fitting
+from harness.errors import BenchError, UserError
 
 _CHECKPOINTS_A_TRAINING = 10
 _KEPT = 2  # mmengine removes the older one before it writes the next
 _KEY = "bench"
+_CONTENT = ("state_dict", "meta", "message_hub", "optimizer", _KEY)
+_SCHEME = "bench:"
 
 
 class ContinuationHook(Hook):
@@ -78,10 +89,21 @@ def checkpoint_hook(iterations: int) -> dict[str, Any]:
     }
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Returns the newest whole checkpoint in mmengine's working folder; one that was cut off while written is none."""
-    numbered = sorted(folder.glob("iter_*.pth"), key=lambda path: int(path.stem.partition("_")[2]), reverse=True)
-    return next((path for path in numbered if _is_whole(path)), None)
+def usable_checkpoint(folder: Path, model: nn.Module) -> str | None:
+    """Returns what mmengine is to continue from: the newest checkpoint in its working folder that is one of `model`.
+
+    One that is refused, damaged or of something else is renamed: it neither stops the training nor is tried again.
+    """
+    for path in sorted(folder.glob("iter_*.pth"), key=_iterations, reverse=True):
+        try:
+            _require_ours(load_checkpoint(path), path, model)
+        except BenchError as error:
+            aside = path.rename(path.with_name(f"{path.name}.refused"))
+            text = "the training does not continue from %s, now %s: %s"
+            logging.getLogger("harness.stage").warning(text, path.name, aside.name, error.message)
+        else:
+            return f"{_SCHEME}{path}"
+    return None
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -90,9 +112,21 @@ def remove_checkpoints(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_whole(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except zipfile.BadZipFile:
-        return False
+def _iterations(path: Path) -> int:
+    number = path.stem.partition("_")[2]
+    return int(number) if number.isdecimal() else -1
+
+
+def _require_ours(checkpoint: Mapping[str, Any], path: Path, model: nn.Module) -> None:
+    lacking = [key for key in _CONTENT if not isinstance(checkpoint.get(key), dict)]
+    if lacking:
+        message = f"checkpoint {path}: is none of a training of ours: it has no {lacking[0]}"
+        raise UserError(message)
+    require_fitting(model, state_dict_of(checkpoint, str(path)), f"checkpoint {path}")
+
+
+@CheckpointLoader.register_scheme(prefixes=_SCHEME)  # type: ignore[untyped-decorator]
+def load_from_bench(name: str, map_location: Any = None) -> dict[str, Any]:
+    """Loads what mmengine is told to continue from; everything stays on the CPU until it is copied to its place."""
+    del map_location
+    return load_checkpoint(Path(name.removeprefix(_SCHEME)))

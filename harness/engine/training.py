@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from harness.engine.continuation import ContinuationHook, checkpoint_hook, newest_checkpoint, remove_checkpoints
+from harness.engine.continuation import ContinuationHook, checkpoint_hook, remove_checkpoints, usable_checkpoint
 from harness.errors import NonFiniteLossError, UserError
 from harness.spec.budget import TrainingBudget
 
@@ -104,7 +104,7 @@ def train(
         UserError: The budget asks for what this machine or torch does not have.
     """
     continuation = ContinuationHook()
-    checkpoint = newest_checkpoint(work)
+    checkpoint = usable_checkpoint(work, model)
     _require_possible(budget, next(model.parameters()).device)
     runner = Runner(
         model=model,
@@ -123,7 +123,7 @@ def train(
         },
         custom_hooks=[*hooks, ProgressHook(progress, continuation), continuation],
         resume=checkpoint is not None,
-        load_from=str(checkpoint) if checkpoint is not None else None,
+        load_from=checkpoint,
         **_common(seed, scope, name, deterministic),
     )
     try:

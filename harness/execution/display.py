@@ -112,7 +112,7 @@ class RunDisplay:
         else:
             how = f"{self._clock() - started:.1f} s"
             if not failed:
-                self._estimator.learn(stage, self._clock() - started)
+                self._estimator.learn(stage.kind, self._clock() - started)
         line = f"{'FAILED' if failed else 'done  '} {_name(stage)}  {how}"
         if failed and (failure := states.failures.get(stage)) is not None:
             line += f"\n       {failure.kind}: {failure.message}" + (f"\n       {failure.hint}" if failure.hint else "")
@@ -123,10 +123,22 @@ class RunDisplay:
                 self._progress.remove_task(row)
             self._progress.update(self._overall, completed=self._finished, text=self._rest(states))
 
+    def withdrawn(self, stage: Stage, reason: str) -> None:
+        """A stage that was in flight will be tried again."""
+        for known in (self._started, self._told, self._first):
+            known.pop(stage, None)
+        self._line(f"again  {_name(stage)}  {reason}", style="yellow")
+        if self._progress is not None and (row := self._rows.pop(stage, None)) is not None:
+            self._progress.remove_task(row)
+
+    def noticed(self, text: str) -> None:
+        """Something was found that people should know."""
+        self._line(text, style="yellow")
+
     def _rest(self, states: StageStates) -> str:
-        waiting = [stage for stage in states.stages if states[stage] in ("waiting", "running")]
-        seconds = self._estimator.remaining(waiting, self._workers)
-        return f"about {duration(seconds)} left" if waiting and seconds is not None else ""
+        rest = states.open_by_kind()
+        seconds = self._estimator.remaining(rest, self._workers)
+        return f"about {duration(seconds)} left" if rest and seconds is not None else ""
 
     def _line(self, text: str, style: str | None = None) -> None:
         prefix = f"[{self._finished}/{self._total}] "

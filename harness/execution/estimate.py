@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from itertools import chain
-from statistics import fmean
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
+from harness.execution.states import StageStates
 from harness.plan.stage import Stage
-from harness.store.layout import Layout
-from harness.store.stage import read_stage
+from harness.store.stage import StageFile
 
 _EXCLUSIVE = "measure"
 
@@ -18,29 +16,50 @@ class Estimator:
     """Mean wall time of a stage, by kind; a kind never seen counts as the mean of all that was seen."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._seen: Counter[str] = Counter()
 
-    def learn(self, stage: Stage, seconds: float) -> None:
+    def learn(self, kind: str, seconds: float) -> None:
         """Notes what one stage took."""
-        self._seconds[stage.kind].append(seconds)
+        self._seconds[kind] += seconds
+        self._seen[kind] += 1
 
-    def learn_from(self, stages: Iterable[Stage], layout: Layout) -> None:
-        """Notes what the complete stages in a results folder took."""
-        for stage in stages:
-            if (file := read_stage(layout, stage.kind, stage.identity)) is not None:
-                self.learn(stage, file.seconds)
-
-    def remaining(self, stages: Iterable[Stage], workers: int = 1) -> float | None:
-        """Returns the seconds that `stages` will take; `None` if nothing was ever seen.
+    def remaining(self, stages: Mapping[str, int], workers: int = 1) -> float | None:
+        """Returns the seconds that so many stages of each kind will take; `None` if nothing was ever seen.
 
         Measurements run alone. The rest is shared by the workers, and takes at least as long as its longest stage.
         """
-        waiting = list(stages)
-        if waiting and not self._seconds:
+        if not stages:
+            return 0.0
+        if not self._seen:
             return None
-        alone = sum(self._expected(stage) for stage in waiting if stage.kind == _EXCLUSIVE)
-        shared = [self._expected(stage) for stage in waiting if stage.kind != _EXCLUSIVE]
-        return alone + max(sum(shared) / workers, max(shared, default=0.0))
+        shared = {kind: self._expected(kind) for kind in stages if kind != _EXCLUSIVE}
+        total = sum(stages[kind] * seconds for kind, seconds in shared.items())
+        alone = stages[_EXCLUSIVE] * self._expected(_EXCLUSIVE) if _EXCLUSIVE in stages else 0.0
+        return alone + max(total / workers, max(shared.values(), default=0.0))
 
-    def _expected(self, stage: Stage) -> float:
-        return fmean(self._seconds.get(stage.kind) or chain.from_iterable(self._seconds.values()))
+    def _expected(self, kind: str) -> float:
+        if self._seen[kind]:
+            return self._seconds[kind] / self._seen[kind]
+        return sum(self._seconds.values()) / self._seen.total()
+
+
+def taught_estimator(states: StageStates, earlier: Iterable[StageFile]) -> Estimator:
+    """Returns an estimator that has learnt from the plan's own complete stages; without any, from earlier ones.
+
+    Args:
+        states: Where the stages of the plan stand.
+        earlier: Other complete stages in the results folder; looked at only if something is to be run.
+    """
+    estimator = Estimator()
+    for stage, seconds in states.seconds.items():
+        estimator.learn(stage.kind, seconds)
+    if not states.seconds and states.any_ready():
+        for file in earlier:
+            estimator.learn(file.kind, file.seconds)
+    return estimator
+
+
+def by_kind(stages: Iterable[Stage]) -> Counter[str]:
+    """Returns how many stages of each kind there are."""
+    return Counter(stage.kind for stage in stages)

@@ -15,10 +15,13 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from harness.execution.classification import lost_worker
+from harness.execution.classification import ended_from_outside, lost_worker
 from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage, parse_message
 from harness.plan.job import StageJob
+
+WORKER_MODULE = "harness.execution.worker"
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class Event:
     Attributes:
         identity: The job's stage.
         message: What the worker said.
-        lost: The worker is gone and has published nothing.
+        lost: The worker is gone and has said nothing of the job's end.
+        transient: It was ended from outside, for no fault of the job.
     """
 
     identity: str
     message: ProgressMessage | DoneMessage | FailedMessage
     lost: bool = False
+    transient: bool = False
 
 
 class LocalExecutor:
@@ -43,10 +48,12 @@ class LocalExecutor:
 
     Args:
         workers: Number of processes; they are started when they are first needed.
+        module: What a worker process runs.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, module: str = WORKER_MODULE) -> None:
         self._limit = workers
+        self._module = module
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
 
@@ -99,7 +106,7 @@ class LocalExecutor:
         self._selector.close()
 
     def _start(self) -> _Worker:
-        worker = _Worker()
+        worker = _Worker(self._module)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         self._workers.append(worker)
         return worker
@@ -110,20 +117,32 @@ class LocalExecutor:
         exit_code = worker.kill()
         if worker.job is None:
             return []
-        return [Event(worker.job.identity, FailedMessage(failure=lost_worker(exit_code)), lost=True)]
+        failure = lost_worker(exit_code, killed_for_memory=_memory_kills() > worker.memory_kills)
+        transient = failure.kind == "worker_lost" and ended_from_outside(exit_code)
+        return [Event(worker.job.identity, FailedMessage(failure=failure), lost=True, transient=transient)]
+
+
+def _memory_kills() -> int:
+    """Returns how many processes the kernel has ended for want of memory since it was started, 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 class _Worker:
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self.channel, sender = os.pipe()
         os.set_blocking(self.channel, False)
-        command = [sys.executable, "-m", "harness.execution.worker", str(sender)]
+        command = [sys.executable, "-m", module, str(sender)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, pass_fds=[sender], start_new_session=True, text=True
         )
         os.close(sender)
         self._rest = b""
         self.job: StageJob | None = None
+        self.memory_kills = 0
         self.ended = False
         self.failed = False
 
@@ -133,6 +152,7 @@ class _Worker:
 
     def submit(self, job: StageJob) -> None:
         self.job = job
+        self.memory_kills = _memory_kills()
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # a dead worker is noticed by the end of its channel
             self._process.stdin.write(job.model_dump_json() + "\n")

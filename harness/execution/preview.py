@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.execution.display import duration
-from harness.execution.estimate import Estimator
+from harness.execution.estimate import Estimator, by_kind, taught_estimator
+from harness.execution.forcing import dependents_too
+from harness.execution.standing import Standings
 from harness.execution.states import RetryRule, StageStates, read_states
 from harness.plan.cell import Cell, PlannedCell
 from harness.plan.plan import Plan
@@ -22,15 +24,19 @@ class CellPreview:
 
     Attributes:
         cell: The cell.
+        state: Where it stands now.
         action: `keep` (complete), `run`, or `skip` (failed or blocked before).
         reason: Why.
-        to_run: Its stages that would run.
+        to_run: Its stages that would run, shared ones included.
+        seconds: Estimate of their wall time one after another; `None` where nothing like them was run.
     """
 
     cell: Cell
+    state: str
     action: str
     reason: str
     to_run: tuple[Stage, ...]
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,10 @@ class Preview:
                 {
                     "cell": shown.cell.name,
                     "role": shown.cell.role,
+                    "state": shown.state,
                     "action": shown.action,
                     "reason": shown.reason,
+                    "estimated_seconds": shown.seconds,
                     "stages": [
                         {"kind": stage.kind, "label": stage.label, "identity": stage.identity} for stage in shown.to_run
                     ],
@@ -78,33 +86,43 @@ class Preview:
         }
 
 
-def preview(plan: Plan, layout: Layout, *, retry: RetryRule, skip_existing: bool) -> Preview:
+def preview(plan: Plan, layout: Layout, *, retry: RetryRule, force: Callable[[Stage], bool] | None = None) -> Preview:
     """Returns what a run with these settings would do, judged by the results folder alone."""
-    states = read_states(plan.stages, layout, retry=retry, skip_existing=skip_existing)
-    estimator = Estimator()
-    estimator.learn_from(plan.stages, layout)
-    to_run = tuple(stage for stage in plan.stages if states[stage] == "waiting")
+    states = read_states(plan.stages, layout, retry=retry)
+    standings = Standings(states, layout)
+    forced = dependents_too(plan.stages, force) if force is not None else frozenset()
+    to_run = tuple(stage for stage in plan.stages if states[stage] == "waiting" or stage in forced)
+    estimator = taught_estimator(states, standings.earlier)
     return Preview(
-        cells=[_cell(planned, states, skip_existing) for planned in plan.cells],
+        cells=[_cell(planned, states, standings, forced, estimator) for planned in plan.cells],
         to_run=to_run,
         stages=len(plan.stages),
-        seconds=estimator.remaining(to_run) if to_run else 0.0,
+        seconds=estimator.remaining(by_kind(to_run)),
     )
 
 
-def _cell(planned: PlannedCell, states: StageStates, skip_existing: bool) -> CellPreview:
-    to_run = tuple(stage for stage in planned.stages if states[stage] == "waiting")
+def _cell(
+    planned: PlannedCell,
+    states: StageStates,
+    standings: Standings,
+    forced: frozenset[Stage],
+    estimator: Estimator,
+) -> CellPreview:
+    standing = standings.cell(planned)
+    to_run = tuple(stage for stage in planned.stages if states[stage] == "waiting" or stage in forced)
+    seconds = estimator.remaining(by_kind(to_run))
+
+    def shown(action: str, reason: str) -> CellPreview:
+        return CellPreview(planned.cell, standing.state, action, reason, to_run, seconds)
+
+    if any(stage in forced for stage in planned.stages):
+        return shown("run", f"forced ({standing})")
     failed = next((stage for stage in planned.stages if states[stage] == "failed"), None)
     if failed is not None:
-        reason = (
-            f"{failed.label} failed before: {states.failures[failed].kind} (--retry {states.failures[failed].kind})"
-        )
-        return CellPreview(planned.cell, "skip", reason, to_run)
+        kind = states.failures[failed].kind
+        return shown("skip", f"{failed.label} failed before: {kind} (--retry {kind})")
     if not to_run:
-        return CellPreview(planned.cell, "keep", "complete", ())
-    if not skip_existing:
-        return CellPreview(planned.cell, "run", "asked to run again", to_run)
-    if len(to_run) == len(planned.stages):
-        return CellPreview(planned.cell, "run", "never run", to_run)
-    kept = len(planned.stages) - len(to_run)
-    return CellPreview(planned.cell, "run", f"{kept} of {len(planned.stages)} stages are there already", to_run)
+        return shown("keep", str(standing))
+    if standing.state in ("failed", "blocked"):
+        return shown("run", f"tried again: {standing.reason}")
+    return shown("run", str(standing))

@@ -101,6 +101,7 @@ class Recorder:
             provenance={
                 "stages": _environments(files),
                 "plugins": _plugins(planned),
+                **_given_checkpoint(planned, files),
                 "recorded_by": dict(self._provenance),
             },
         )
@@ -127,12 +128,12 @@ class Recorder:
         states = {stage: self._states[stage] for stage in planned.stages}
         for stage, state in states.items():
             if state == "failed":
-                return ("blocked" if _shared(stage, planned) else "failed"), stage
+                return ("blocked" if planned.shares(stage) else "failed"), stage
         if all(state == "complete" for state in states.values()):
             return "complete", None
         # Records are written when a run ends; what still waits then was cut off.
         in_flight = any(state in ("interrupted", "running") for state in states.values())
-        own = any(state == "complete" and not _shared(stage, planned) for stage, state in states.items())
+        own = any(state == "complete" and not planned.shares(stage) for stage, state in states.items())
         return ("interrupted" if in_flight or own else "never_run"), None
 
     def _cost(self, stage: Stage, file: StageFile | None) -> StageCost:
@@ -158,11 +159,6 @@ def _without_recorder(record: CellRecord) -> dict[str, Any]:
     content = record.model_dump(mode="json")
     content["provenance"].pop("recorded_by", None)
     return content
-
-
-def _shared(stage: Stage, planned: PlannedCell) -> bool:
-    """Returns whether a stage is not a cell's own work but what other cells start from too."""
-    return stage.kind in ("train", "prepare") or stage == planned.points[0].evaluated
 
 
 class _Figures:
@@ -233,3 +229,10 @@ def _environments(files: Mapping[Stage, StageFile | None]) -> list[dict[str, Any
 def _plugins(planned: PlannedCell) -> dict[str, dict[str, str | None]]:
     """Returns distribution, version and source hash of all plugins that made the cell, by role and name."""
     return {f"{stage.kind}.{role}": plugin for stage in planned.stages for role, plugin in stage.fields.plugins.items()}
+
+
+def _given_checkpoint(planned: PlannedCell, files: Mapping[Stage, StageFile | None]) -> dict[str, Any]:
+    """Returns digest and file name of the baseline's checkpoint, if it was given and not trained."""
+    baseline = files[planned.points[0].made]
+    found = baseline.result.get("checkpoint") if baseline is not None else None
+    return {"checkpoint": found} if found is not None else {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import yaml
@@ -13,20 +14,20 @@ from rich.console import Console
 
 from harness.errors import UserError
 from harness.execution.display import RunDisplay
-from harness.execution.estimate import Estimator
+from harness.execution.estimate import taught_estimator
+from harness.execution.forcing import remove_forced
 from harness.execution.local import LocalExecutor
 from harness.execution.provenance import run_provenance
-from harness.execution.recording import Recorder, same_result
-from harness.execution.scheduler import JobSettings, Scheduler
-from harness.execution.states import RetryRule, StageStates, never_retry, read_states
-from harness.plan.cell import PlannedCell
+from harness.execution.records import RecordKeeper
+from harness.execution.scheduler import Executor, JobSettings, Scheduler
+from harness.execution.standing import EarlierStages
+from harness.execution.states import RetryRule, StageStates, read_states
 from harness.plan.hardware import available_cores
 from harness.plan.plan import Plan
 from harness.plan.stage import Stage
-from harness.store.atomic import write_text
+from harness.store.atomic import write_json, write_text
 from harness.store.layout import Layout
-from harness.store.record import CellRecord, read_record, read_records, write_record
-from harness.store.summary import write_summary
+from harness.store.record import CellRecord
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,21 @@ class RunSettings:
         workers: Stages at once.
         device: `auto`, `cpu`, `cuda`, ...
         disabled: Plugins that the user has switched off.
-        skip_existing: Whether complete stages are kept.
-        retry: Which failed stages are tried again.
+        force: Which stages are run again although they are there, with what starts from them; `None` for none.
+        retry: Which failed or interrupted stages are tried again.
         timeout: Seconds that a stage may take; `None` for as long as it likes.
         fail_fast: Start nothing more once a stage has failed.
+        trusted: Checkpoints that may be unpickled without restrictions.
     """
 
     workers: int = 1
     device: str = "auto"
     disabled: tuple[str, ...] = ()
-    skip_existing: bool = True
-    retry: RetryRule = never_retry
+    force: Callable[[Stage], bool] | None = None
+    retry: RetryRule = field(default_factory=RetryRule)
     timeout: float | None = None
     fail_fast: bool = False
+    trusted: frozenset[Path] = frozenset()
 
 
 @dataclass
@@ -72,93 +75,74 @@ class RunOutcome:
         return [record for record in self.records if record.status in ("failed", "blocked")]
 
 
-def carry_out(plan: Plan, layout: Layout, settings: RunSettings, console: Console) -> RunOutcome:
-    """Runs every stage of the plan that is not complete, and writes records and summary.
-
-    Raises:
-        UserError: The results folder cannot be written.
-    """
-    _open_folder(plan, layout)
-    states = read_states(plan.stages, layout, retry=settings.retry, skip_existing=settings.skip_existing)
-    records = _Records(plan, layout, states)
-    outcome = RunOutcome(records=[])
-    if states.count("waiting"):
-        try:
-            with _terminable():
-                _schedule(plan, layout, settings, console, states, records, outcome)
-        except KeyboardInterrupt:
-            outcome.interrupted = True
-    outcome.records = records.write_all()
-    return outcome
-
-
-def _schedule(
+def carry_out(
     plan: Plan,
     layout: Layout,
     settings: RunSettings,
     console: Console,
-    states: StageStates,
-    records: _Records,
-    outcome: RunOutcome,
-) -> None:
-    def settled(stage: Stage) -> None:
-        outcome.executed.append(stage)
-        records.update(stage)
+    make_executor: Callable[[int], Executor] = LocalExecutor,
+) -> RunOutcome:
+    """Runs every stage of the plan that is not complete, and writes records and summary.
 
-    estimator = Estimator()
-    estimator.learn_from((stage for stage in plan.stages if states[stage] == "complete"), layout)
+    Args:
+        plan: What is run.
+        layout: The results folder.
+        settings: How.
+        console: What people see.
+        make_executor: Returns what runs so many jobs at once.
+
+    Raises:
+        UserError: The results folder cannot be written.
+    """
+    _open_folder(plan, layout, settings)
+    try:
+        return _carry_out(plan, layout, settings, console, make_executor)
+    except OSError as error:
+        message = f"{layout.root}: cannot be written any more ({error.strerror or error})"
+        hint = "Make room or make it writable, then run the same command again: what is complete is kept."
+        raise UserError(message, hint) from error
+
+
+def _carry_out(
+    plan: Plan, layout: Layout, settings: RunSettings, console: Console, make_executor: Callable[[int], Executor]
+) -> RunOutcome:
+    if settings.force is not None:
+        remove_forced(plan.stages, layout, settings.force)
+    states = read_states(plan.stages, layout, retry=settings.retry)
+    outcome = RunOutcome(records=[])
     workers = max(1, settings.workers)
-    with RunDisplay(console, states, estimator, workers) as display:
-        Scheduler(
-            states,
-            layout,
-            LocalExecutor(workers),
-            display,
-            JobSettings(
-                settings.device, _threads(plan, workers), settings.disabled, settings.timeout, settings.fail_fast
-            ),
-            settled,
-            measure_last=workers > 1,
-            redo=not settings.skip_existing,
-        ).run()
+    earlier = EarlierStages(layout, frozenset(stage.identity for stage in states.stages))
+    estimator = taught_estimator(states, earlier)
+    with _terminable(), RunDisplay(console, states, estimator, workers) as display:
+        records = RecordKeeper(plan, layout, states, display.noticed)
 
+        def settled(stage: Stage) -> None:
+            outcome.executed.append(stage)
+            records.update(stage)
 
-class _Records:
-    """Writes a cell's record as soon as all its stages are settled, and all of them at the end."""
-
-    def __init__(self, plan: Plan, layout: Layout, states: StageStates) -> None:
-        self._plan = plan
-        self._layout = layout
-        self._states = states
-        name = plan.benchmark.name or layout.root.name
-        tasks = {plan.task.name: plan.task}
-        self._recorder = Recorder(name, layout, states, tasks, plan.methods, run_provenance())
-        self._name = name
-
-    def update(self, stage: Stage) -> None:
-        for cell in self._plan.cells:
-            if stage in cell.stages and self._settled(cell):
-                self._write(cell)
-
-    def write_all(self) -> list[CellRecord]:
-        written = [self._write(cell) for cell in self._plan.cells]
-        write_summary(self._layout, self._name, read_records(self._layout))
-        return written
-
-    def _write(self, cell: PlannedCell) -> CellRecord:
-        """A record that says the same already is left as it is, with the command that made it."""
-        record = self._recorder.record(cell)
-        path = self._layout.record(cell.cell.name)
         try:
-            unchanged = same_result(read_record(path), record)
-        except UserError:  # none yet, or an unreadable one, which is written anew
-            unchanged = False
-        if not unchanged:
-            write_record(self._layout, record)
-        return record
-
-    def _settled(self, cell: PlannedCell) -> bool:
-        return all(self._states[stage] not in ("waiting", "running") for stage in cell.stages)
+            records.begin()
+            if states.any_ready():
+                Scheduler(
+                    states,
+                    layout,
+                    make_executor(workers),
+                    display,
+                    JobSettings(
+                        device=settings.device,
+                        threads=_threads(plan, workers),
+                        disabled=settings.disabled,
+                        timeout=settings.timeout,
+                        fail_fast=settings.fail_fast,
+                        trusted=settings.trusted,
+                    ),
+                    settled,
+                    measure_last=workers > 1,
+                ).run()
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+        outcome.records = records.write_all()
+    return outcome
 
 
 def _threads(plan: Plan, workers: int) -> int:
@@ -168,9 +152,11 @@ def _threads(plan: Plan, workers: int) -> int:
     return max(1, available_cores() // workers)
 
 
-def _open_folder(plan: Plan, layout: Layout) -> None:
+def _open_folder(plan: Plan, layout: Layout, settings: RunSettings) -> None:
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
+        asked = {"schema_version": 1, "device": settings.device, "disabled": list(settings.disabled)}
+        write_json(layout.run, {**asked, "command": run_provenance()["command"]})
         stated = dict(plan.benchmark.written())
         write_text(layout.benchmark, yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
     except OSError as error:

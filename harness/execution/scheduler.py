@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from harness.execution.classification import timed_out
@@ -18,18 +20,19 @@ from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.lock import StageLock
 from harness.store.stage import (
-    StageFile,
+    damaged_files,
     failure_stamp,
+    find_failure,
     forget_failure,
-    open_work,
     publish_failure,
-    read_failure,
     read_stage,
+    set_aside_if_damaged,
 )
+from harness.store.aside import set_aside
 
 _POLL_SECONDS = 0.2
 _EXCLUSIVE = "measure"
-_CONTINUED = ("train", "recover")
+_TRIES_AFTER_OUTSIDE_CAUSES = 3
 
 
 class Executor(Protocol):
@@ -68,6 +71,12 @@ class Display(Protocol):
     def finished(self, stage: Stage, states: StageStates) -> None:
         """A stage has become complete or failed."""
 
+    def withdrawn(self, stage: Stage, reason: str) -> None:
+        """A stage that was in flight will be tried again."""
+
+    def noticed(self, text: str) -> None:
+        """Something was found that people should know."""
+
 
 @dataclass(frozen=True)
 class JobSettings:
@@ -79,6 +88,7 @@ class JobSettings:
         disabled: Plugins that the user has switched off.
         timeout: Seconds that a stage may take; `None` for as long as it likes.
         fail_fast: Start nothing more once a stage has failed.
+        trusted: Checkpoints that may be unpickled without restrictions.
     """
 
     device: str
@@ -86,6 +96,7 @@ class JobSettings:
     disabled: tuple[str, ...]
     timeout: float | None = None
     fail_fast: bool = False
+    trusted: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,6 @@ class _Running:
     stage: Stage
     lock: StageLock
     started: float
-    before: StageFile | None  # complete already, and run again on purpose
 
 
 class Scheduler:
@@ -107,7 +117,6 @@ class Scheduler:
         settings: Device, threads, disabled plugins.
         settled: Called with every stage that has become complete or failed.
         measure_last: Measure when nothing else is left (several workers), not as soon as a cell is ready.
-        redo: Run stages again that another process on the folder has completed.
     """
 
     def __init__(
@@ -120,7 +129,6 @@ class Scheduler:
         settled: Callable[[Stage], None],
         *,
         measure_last: bool,
-        redo: bool = False,
     ) -> None:
         self._states = states
         self._layout = layout
@@ -129,8 +137,10 @@ class Scheduler:
         self._settings = settings
         self._settled = settled
         self._measure_last = measure_last
-        self._redo = redo
         self._running: dict[str, _Running] = {}
+        self._locks: dict[str, StageLock] = {}  # of stages that others hold; see `StageLock`
+        self._believed: set[str] = set()  # stages whose files were read, or made, by this run
+        self._tries: Counter[str] = Counter()
         self._stopping = False
 
     def run(self) -> None:
@@ -138,14 +148,16 @@ class Scheduler:
 
         Raises:
             KeyboardInterrupt: The user has stopped the run; stages in flight are marked interrupted.
+            OSError: The results folder cannot be written.
         """
         try:
-            while self._running or (self._states.count("waiting") and not self._stopping):
+            while self._running or (self._states.any_ready() and not self._stopping):
                 if not self._stopping:
                     self._start_what_can_start()
                 for event in self._executor.wait(_POLL_SECONDS):
                     self._handle(event)
                 self._end_what_takes_too_long()
+                self._leave_what_others_took()
         finally:
             self._executor.close()
             for running in self._running.values():
@@ -160,63 +172,122 @@ class Scheduler:
                 continue
             self._start(stage)
 
-    def _startable(self) -> Sequence[Stage]:
-        ready = self._states.ready()
+    def _startable(self) -> Iterable[Stage]:
         if not self._measure_last:
-            return ready
-        work = [stage for stage in ready if stage.kind != _EXCLUSIVE]
-        return work or ([] if self._executor.running else ready)
+            return self._states.ready()
+        if self._executor.running or any(stage.kind != _EXCLUSIVE for stage in self._states.ready()):
+            return (stage for stage in self._states.ready() if stage.kind != _EXCLUSIVE)
+        return self._states.ready()
 
     def _measuring(self) -> bool:
         return any(running.stage.kind == _EXCLUSIVE for running in self._running.values())
 
     def _start(self, stage: Stage) -> None:
-        lock = StageLock(self._layout, stage.kind, stage.identity)
+        if not self._inputs_are_sound(stage):
+            return
+        lock = self._lock(stage)
         if not lock.acquire():
             return  # another process runs it; looked at again in the next round
-        if not self._redo and self._settled_elsewhere(stage):
+        del self._locks[stage.identity]
+        if self._settled_elsewhere(stage):
             lock.release()
             return
+        if damage := set_aside_if_damaged(self._layout, stage.kind, stage.identity):
+            self._display.noticed(f"set aside: {damage}")
         forget_failure(self._layout, stage.kind, stage.identity)
-        before = read_stage(self._layout, stage.kind, stage.identity)
-        continued = stage.kind in _CONTINUED and not self._redo
-        work = open_work(self._layout, stage.kind, stage.identity, keep=continued)
         inputs = {role: self._layout.stage(source.kind, source.identity) for role, source in stage.inputs}
         job = StageJob(
             fields=stage.fields,
             identity=stage.identity,
             label=stage.label,
+            subject=stage.subject,
             inputs=inputs,
-            work=work,
+            work=self._layout.work(stage.kind, stage.identity),
             root=self._layout.root,
             device=self._settings.device,
             threads=self._settings.threads,
             disabled=self._settings.disabled,
+            checkpoint=stage.checkpoint,
+            trusted=stage.checkpoint in self._settings.trusted,
         )
         self._executor.submit(job)
-        self._running[stage.identity] = _Running(stage, lock, time.monotonic(), before)
+        self._running[stage.identity] = _Running(stage, lock, time.monotonic())
         self._states.set(stage, "running")
         self._display.started(stage)
+
+    def _lock(self, stage: Stage) -> StageLock:
+        if stage.identity not in self._locks:
+            self._locks[stage.identity] = StageLock(self._layout, stage.kind, stage.identity)
+        return self._locks[stage.identity]
+
+    def _inputs_are_sound(self, stage: Stage) -> bool:
+        """Reads the files of earlier runs' stages once before anything starts from them.
+
+        A damaged one is set aside and runs again; what was made from it while it was whole stays.
+        """
+        for _, source in stage.inputs:
+            if source.identity in self._believed:
+                continue
+            file = read_stage(self._layout, source.kind, source.identity)
+            damage = damaged_files(self._layout, file) if file is not None else "it is not there any more"
+            if not damage:
+                self._believed.add(source.identity)
+                continue
+            self._withdraw_damaged(source, damage)
+            return False
+        return True
+
+    def _withdraw_damaged(self, source: Stage, damage: str) -> None:
+        lock = self._lock(source)
+        if lock.acquire():
+            folder = self._layout.stage(source.kind, source.identity)
+            if folder.exists():
+                set_aside(self._layout, folder, damage)
+                self._display.noticed(f"set aside: {damage}")
+            lock.release()
+        self._states.set(source, "waiting")
 
     def _settled_elsewhere(self, stage: Stage) -> bool:
         """Another process on the same folder may have finished the stage since we looked."""
         if read_stage(self._layout, stage.kind, stage.identity) is not None:
             self._settle(stage, None)
             return True
-        failure = read_failure(self._layout, stage.kind, stage.identity)
+        failure = find_failure(self._layout, stage.kind, stage.identity).file
         stamp = failure_stamp(self._layout, stage.kind, stage.identity)
         if failure is None or (stage in self._states.retried and stamp == self._states.retried[stage]):
             return False
-        self._settle(stage, failure)
+        self._settle(stage, failure.failure)
         return True
 
     def _handle(self, event: Event) -> None:
         stage = self._running[event.identity].stage
         if isinstance(event.message, ProgressMessage):
             self._display.progressed(stage, event.message)
+        elif not isinstance(event.message, FailedMessage):
+            self._believed.add(stage.identity)
+            self._end(stage, None)
+        elif event.lost:
+            self._lose(stage, event)
+        else:
+            self._end(stage, event.message.failure)
+
+    def _lose(self, stage: Stage, event: Event) -> None:
+        """The worker is gone. What it has published counts; a cause outside the stage gives it another try."""
+        assert isinstance(event.message, FailedMessage)
+        if read_stage(self._layout, stage.kind, stage.identity) is not None:
+            self._end(stage, None)
             return
-        failure = self._failure(stage, event.message, event.lost) if isinstance(event.message, FailedMessage) else None
-        self._end(stage, failure)
+        stored = find_failure(self._layout, stage.kind, stage.identity).file
+        if stored is not None:
+            self._end(stage, stored.failure)
+            return
+        self._tries[stage.identity] += 1
+        if event.transient and self._tries[stage.identity] < _TRIES_AFTER_OUTSIDE_CAUSES and not self._stopping:
+            self._running.pop(stage.identity).lock.release()
+            self._states.set(stage, "waiting")
+            self._display.withdrawn(stage, event.message.failure.message)
+            return
+        self._end(stage, self._store(stage, event.message.failure, transient=event.transient))
 
     def _end_what_takes_too_long(self) -> None:
         limit, now = self._settings.timeout, time.monotonic()
@@ -224,28 +295,33 @@ class Scheduler:
             return
         for running in [running for running in self._running.values() if now - running.started > limit]:
             self._executor.cancel(running.stage.identity)
-            message = FailedMessage(failure=timed_out(limit))
-            self._end(running.stage, self._failure(running.stage, message, lost=True))
+            published = read_stage(self._layout, running.stage.kind, running.stage.identity) is not None
+            self._end(running.stage, None if published else self._store(running.stage, timed_out(limit)))
+
+    def _leave_what_others_took(self) -> None:
+        """Our heartbeat did not reach the folder for so long that another machine holds the stage now."""
+        for running in [running for running in self._running.values() if running.lock.lost]:
+            self._executor.cancel(running.stage.identity)
+            self._running.pop(running.stage.identity).lock.release()
+            self._states.set(running.stage, "waiting")
+            self._display.withdrawn(running.stage, "another process on the results folder has taken it over")
 
     def _end(self, stage: Stage, failure: Failure | None) -> None:
         running = self._running.pop(stage.identity)
-        shutil.rmtree(self._layout.work(stage.kind, stage.identity), ignore_errors=True)
+        if failure is None:
+            shutil.rmtree(self._layout.work(stage.kind, stage.identity), ignore_errors=True)
         running.lock.release()
         self._settle(stage, failure)
 
-    def _failure(self, stage: Stage, message: FailedMessage, lost: bool) -> Failure | None:
-        """Returns the failure with the place of its log, stored on the worker's behalf if it could not do so."""
-        found = read_stage(self._layout, stage.kind, stage.identity)
-        if lost and found is not None and found != self._running[stage.identity].before:
-            return None  # it was published before the worker died
-        stored = read_failure(self._layout, stage.kind, stage.identity)
-        if stored is not None:
-            return stored
+    def _store(self, stage: Stage, failure: Failure, *, transient: bool = False) -> Failure:
+        """Stores a failure on behalf of a worker that cannot do so any more."""
         work = self._layout.work(stage.kind, stage.identity)
         try:
-            return publish_failure(self._layout, work, stage.kind, stage.identity, stage.label, message.failure)
+            return publish_failure(
+                self._layout, work, stage.kind, stage.identity, stage.label, failure, transient=transient
+            )
         except OSError:  # a full disk, most likely; the run goes on and its records say what is known
-            return message.failure
+            return failure
 
     def _settle(self, stage: Stage, failure: Failure | None) -> None:
         self._states.set(stage, "complete" if failure is None else "failed", failure)

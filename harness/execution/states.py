@@ -1,107 +1,175 @@
-"""Where each stage of a plan stands, and what may be started."""
+"""Where each stage of a plan stands, and what may be started.
+
+Every change costs what it touches, not the size of the plan: a run of ten thousand cells has sixty thousand stages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from harness.plan.stage import Stage
 from harness.store.failure import Failure
 from harness.store.layout import Layout
-from harness.store.stage import failure_stamp, read_failure, read_stage
+from harness.store.stage import failure_stamp, find_failure, read_stage
 
 StageState = Literal["waiting", "running", "complete", "failed", "blocked", "interrupted"]
-RetryRule = Callable[[Failure], bool]
+_OPEN: tuple[StageState, ...] = ("waiting", "running")
 
 
-def never_retry(failure: Failure) -> bool:
-    """Keeps every failed stage failed."""
-    del failure
-    return False
+@dataclass(frozen=True)
+class RetryRule:
+    """Which stages that did not end well are tried again.
+
+    Attributes:
+        failed: Says of a failure whether its stage is tried again.
+        interrupted: Whether interrupted stages are continued, and those tried again that failed for a cause outside
+            of them.
+    """
+
+    failed: Callable[[Failure], bool] = lambda failure: False
+    interrupted: bool = True
+
+    def applies(self, failure: Failure, *, transient: bool) -> bool:
+        """Returns whether a failed stage is tried again.
+
+        A mistake of the user is always: it costs nothing, and may be mended without a new identity.
+        """
+        return failure.kind == "config_error" or (transient and self.interrupted) or self.failed(failure)
 
 
-@dataclass
 class StageStates:
     """The states of all stages of a plan, in their order.
 
+    Args:
+        stages: All stages, each behind its inputs; one that is named again is the same.
+
     Attributes:
-        stages: All stages, each behind its inputs.
+        stages: All stages.
         failures: Why the failed ones failed.
         retried: Stages whose failures are to be tried again, with `failure_stamp` of these failures.
+        seconds: What the stages that were complete from the beginning took.
     """
 
-    stages: Sequence[Stage]
-    failures: dict[Stage, Failure] = field(default_factory=dict)
-    retried: dict[Stage, int | None] = field(default_factory=dict)
-    _states: dict[Stage, StageState] = field(default_factory=dict)
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self.stages = list(dict.fromkeys(stages))
+        self.failures: dict[Stage, Failure] = {}
+        self.retried: dict[Stage, int | None] = {}
+        self.seconds: dict[Stage, float] = {}
+        self._states: dict[Stage, StageState] = dict.fromkeys(self.stages, "waiting")
+        self._counts: Counter[StageState] = Counter({"waiting": len(self.stages)})
+        self._open: Counter[str] = Counter(stage.kind for stage in self.stages)
+        self._position = {stage: position for position, stage in enumerate(self.stages)}
+        self._dependents: dict[Stage, list[Stage]] = {stage: [] for stage in self.stages}
+        self._missing: dict[Stage, int] = {}
+        for stage in self.stages:
+            for source in {source for _, source in stage.inputs}:
+                self._dependents[source].append(stage)
+            self._missing[stage] = len({source for _, source in stage.inputs})
+        self._ready = [self._position[stage] for stage in self.stages if not self._missing[stage]]
+        heapify(self._ready)
 
     def __getitem__(self, stage: Stage) -> StageState:
         return self._states[stage]
 
     def set(self, stage: Stage, state: StageState, failure: Failure | None = None) -> None:
         """Notes a new state; what depends on a failed stage becomes blocked."""
-        self._states[stage] = state
+        before = self._states[stage]
         if failure is not None:
             self.failures[stage] = failure
+        if before == state:
+            return
+        self._states[stage] = state
+        self._counts[before] -= 1
+        self._counts[state] += 1
+        self._open[stage.kind] += (state in _OPEN) - (before in _OPEN)
+        for dependent in self._dependents[stage]:
+            self._missing[dependent] += (before == "complete") - (state == "complete")
+            self._offer(dependent)
+        self._offer(stage)
         if state == "failed":
-            self._block()
+            self._block(stage)
 
     def count(self, *states: StageState) -> int:
         """Returns how many stages are in one of the states."""
-        return sum(state in states for state in self._states.values())
+        return sum(self._counts[state] for state in states)
 
-    def ready(self) -> list[Stage]:
-        """Returns the waiting stages all of whose inputs are complete."""
-        return [stage for stage in self.stages if self._states[stage] == "waiting" and self._inputs_complete(stage)]
+    def open_by_kind(self) -> dict[str, int]:
+        """Returns how many stages of each kind are waiting or running."""
+        return {kind: count for kind, count in self._open.items() if count}
+
+    def ready(self) -> Iterator[Stage]:
+        """Yields the waiting stages all of whose inputs are complete, in the plan's order.
+
+        States may be changed between two of them.
+        """
+        passed: set[int] = set()
+        try:
+            while self._ready:
+                position = heappop(self._ready)
+                if position in passed or not self._is_ready(self.stages[position]):
+                    continue  # offered twice, or started since
+                passed.add(position)
+                yield self.stages[position]
+        finally:
+            for position in passed:
+                self._offer(self.stages[position])
+
+    def any_ready(self) -> bool:
+        """Returns whether there is a waiting stage all of whose inputs are complete."""
+        while self._ready and not self._is_ready(self.stages[self._ready[0]]):
+            heappop(self._ready)
+        return bool(self._ready)
 
     def blocker(self, stage: Stage) -> Stage | None:
         """Returns the failed stage because of which `stage` cannot run."""
         for _, source in stage.inputs:
             if self._states.get(source) == "failed":
                 return source
-            if (found := self.blocker(source)) is not None:
+            if self._states.get(source) == "blocked" and (found := self.blocker(source)) is not None:
                 return found
         return None
 
-    def _inputs_complete(self, stage: Stage) -> bool:
-        return all(self._states[source] == "complete" for _, source in stage.inputs)
+    def _is_ready(self, stage: Stage) -> bool:
+        return self._states[stage] == "waiting" and not self._missing[stage]
 
-    def _block(self) -> None:
-        for stage in self.stages:
-            if self._states.get(stage) == "waiting" and self.blocker(stage) is not None:
-                self._states[stage] = "blocked"
+    def _offer(self, stage: Stage) -> None:
+        if self._is_ready(stage):
+            heappush(self._ready, self._position[stage])
+
+    def _block(self, failed: Stage) -> None:
+        behind = list(self._dependents[failed])
+        while behind:
+            stage = behind.pop()
+            if self._states[stage] == "waiting":
+                self.set(stage, "blocked")
+                behind.extend(self._dependents[stage])
 
 
-def read_states(
-    stages: Iterable[Stage], layout: Layout, *, retry: RetryRule = never_retry, skip_existing: bool = True
-) -> StageStates:
+def read_states(stages: Iterable[Stage], layout: Layout, *, retry: RetryRule | None = None) -> StageStates:
     """Returns where the stages stand by what lies in the results folder, and by nothing else.
 
     Args:
         stages: All stages of a plan, each behind its inputs.
         layout: The results folder.
-        retry: Which failed stages are to be tried again.
-        skip_existing: Whether complete stages stay complete.
+        retry: Which failed or interrupted stages are to be tried again; default: the interrupted ones.
     """
-    states = StageStates(list(stages))
+    rule = retry or RetryRule()
+    states = StageStates(stages)
     for stage in states.stages:
-        if skip_existing and read_stage(layout, stage.kind, stage.identity) is not None:
+        if (file := read_stage(layout, stage.kind, stage.identity)) is not None:
             states.set(stage, "complete")
+            states.seconds[stage] = file.seconds
             continue
         stamp = failure_stamp(layout, stage.kind, stage.identity)
-        failure = read_failure(layout, stage.kind, stage.identity)
-        if failure is None:
-            states.set(stage, "waiting")
-        elif skip_existing and not _tried_again(failure, retry):
-            states.set(stage, "failed", failure)
-        else:
+        found = find_failure(layout, stage.kind, stage.identity).file
+        if found is not None and rule.applies(found.failure, transient=found.transient):
             states.retried[stage] = stamp
-            states.set(stage, "waiting")
-    states._block()
+        elif found is not None:
+            states.set(stage, "failed", found.failure)
+        elif not rule.interrupted and layout.work(stage.kind, stage.identity).exists():
+            states.set(stage, "interrupted")
     return states
-
-
-def _tried_again(failure: Failure, retry: RetryRule) -> bool:
-    """A mistake of the user is always tried again: it costs nothing, and may be mended without a new identity."""
-    return failure.kind == "config_error" or retry(failure)

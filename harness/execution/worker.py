@@ -15,12 +15,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from harness.execution.classification import failure_of
 from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage
@@ -28,12 +28,49 @@ from harness.execution.provenance import checkout
 from harness.plan.job import StageJob
 from harness.store.failure import Failure
 from harness.store.layout import Layout
-from harness.store.stage import StageFile, publish_failure, publish_stage
+from harness.store.lock import worker_lock
+from harness.store.stage import StageFile, open_work, publish_failure, publish_stage, read_stage
 
+_CONTINUED = ("train", "recover")
 _PROGRESS_INTERVAL = 0.1
 
 
-def main() -> None:
+class Engine(Protocol):
+    """What carries out stages; everything heavy is behind it."""
+
+    def use_threads(self, count: int) -> None:
+        """Sets the number of threads of the next stage."""
+
+    def run(self, job: StageJob, progress: Callable[[int, int, str], None]) -> dict[str, Any]:
+        """Runs a stage in `job.work` and returns its figures."""
+
+    def environment(self) -> dict[str, Any]:
+        """Returns versions, hardware and threads as plain JSON."""
+
+
+class TorchEngine:
+    """`harness.engine`, imported with the first stage."""
+
+    def use_threads(self, count: int) -> None:
+        """See `Engine.use_threads`."""
+        from harness.engine.environment import use_threads
+
+        use_threads(count)
+
+    def run(self, job: StageJob, progress: Callable[[int, int, str], None]) -> dict[str, Any]:
+        """See `Engine.run`."""
+        from harness.engine.stages import run_stage
+
+        return run_stage(job, progress)
+
+    def environment(self) -> dict[str, Any]:
+        """See `Engine.environment`."""
+        from harness.engine.environment import describe_environment
+
+        return describe_environment()
+
+
+def main(engine: Engine) -> None:
     """Runs jobs until the standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the scheduler's; it ends its workers itself
     checkout()  # as it is before anything of it is imported for a stage; it is looked at once
@@ -41,7 +78,8 @@ def main() -> None:
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     while True:
-        _run(StageJob.model_validate_json(jobs.get()), channel)
+        message = _run(StageJob.model_validate_json(jobs.get()), engine, channel)
+        channel.write(message.model_dump_json() + "\n")
 
 
 def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
@@ -51,16 +89,28 @@ def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def _run(job: StageJob, channel: TextIO) -> None:
-    layout = Layout(job.root)
+def _run(job: StageJob, engine: Engine, channel: TextIO) -> DoneMessage | FailedMessage:
+    layout, kind = Layout(job.root), job.fields.kind
+    with worker_lock(layout, kind, job.identity):  # waits for a killed scheduler's worker, which is about to end
+        if read_stage(layout, kind, job.identity) is not None:
+            return DoneMessage()  # it was about to publish
+        try:
+            open_work(layout, kind, job.identity, keep=kind in _CONTINUED)
+            with _log_to(job.work / "stage.log"):
+                stage = _timed(job, engine, _Reporter(channel))
+            _publish(layout, job, stage)
+        except BaseException as error:  # whatever a plugin raises fails its stage and nothing else
+            return FailedMessage(failure=_published(layout, job, failure_of(error)))
+    return DoneMessage()
+
+
+def _publish(layout: Layout, job: StageJob, stage: StageFile) -> None:
+    """Somebody on another machine may have taken the stage over and been faster; then theirs counts."""
     try:
-        with _log_to(job.work / "stage.log"):
-            stage = _timed(job, _Reporter(channel))
         publish_stage(layout, job.work, stage)
-        message: DoneMessage | FailedMessage = DoneMessage()
-    except BaseException as error:  # whatever a plugin raises fails its stage and nothing else
-        message = FailedMessage(failure=_published(layout, job, failure_of(error)))
-    channel.write(message.model_dump_json() + "\n")
+    except FileExistsError:
+        if read_stage(layout, stage.kind, stage.identity) is None:
+            raise
 
 
 def _published(layout: Layout, job: StageJob, failure: Failure) -> Failure:
@@ -71,26 +121,24 @@ def _published(layout: Layout, job: StageJob, failure: Failure) -> Failure:
         return failure
 
 
-def _timed(job: StageJob, report: _Reporter) -> StageFile:
-    from harness.engine.environment import describe_environment, use_threads
-    from harness.engine.stages import run_stage
-
-    use_threads(job.threads)
+def _timed(job: StageJob, engine: Engine, report: _Reporter) -> StageFile:
+    engine.use_threads(job.threads)
     started = datetime.now(timezone.utc)
     wall, cpu = time.perf_counter(), _cpu_seconds()
     with _peak_memory() as peak:
-        result = run_stage(job, report)
+        result = engine.run(job, report)
     return StageFile(
         kind=job.fields.kind,
         identity=job.identity,
         fields=job.fields.model_dump(mode="json"),
         label=job.label,
+        subject=job.subject,
         result=result,
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - wall + result.get("earlier_seconds", 0.0),
         cpu_seconds=_cpu_seconds() - cpu,
         peak_memory_bytes=peak[0],
-        environment={**describe_environment(), "bench": version("compression-bench"), "checkout": checkout()},
+        environment={**engine.environment(), "bench": version("compression-bench"), "checkout": checkout()},
     )
 
 
@@ -161,4 +209,4 @@ def _log_to(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    main(TorchEngine())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from harness.plan.stage import Stage
@@ -46,7 +47,7 @@ class Cell:
         """Setting of the first method."""
         return self.pipeline.steps[0].calls[0].setting
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The cell's name, unique in its results folder."""
         parts = [self.model, self.dataset, str(self.pipeline), f"seed{self.seed}"]
@@ -90,7 +91,7 @@ class PlannedCell:
     prepared: tuple[Stage, ...]
     measured: Stage
 
-    @property
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """All stages, each behind its inputs."""
         ordered: dict[Stage, None] = {}
@@ -101,3 +102,7 @@ class PlannedCell:
                 ordered.setdefault(stage)
         ordered.setdefault(self.measured)
         return tuple(ordered)
+
+    def shares(self, stage: Stage) -> bool:
+        """Returns whether a stage is not the cell's own work but what other cells start from too."""
+        return stage.kind in ("train", "prepare") or stage == self.points[0].evaluated

@@ -1,22 +1,26 @@
 """From cells to stages: each step of a pipeline drawn as `prepare -> compress -> recover -> evaluate`.
 
-Stages with equal identities are one object, so that cells share them.
+Stages with equal identities are one object, so that cells share them. What cells have in common is also drawn once:
+the baseline of a (model, data set, seed), the steps with which their pipelines begin, a preparation.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from harness.errors import UserError
+from harness.errors import PluginError, UserError
 from harness.plan.cell import Cell, ModelPoint, PlannedCell
+from harness.plan.checkpoint import checkpoint_digest
+from harness.plan.choice import Choice, Choices, Provenance, stated
 from harness.plan.hardware import hardware
-from harness.plan.identity import StageFields
+from harness.plan.identity import CommonFields, StageFields, canonical_json
 from harness.plan.stage import Stage
-from harness.registry import Options, Plugin, Registry, validate_options
-from harness.spec.benchmark import Benchmark, PluginChoice
+from harness.spec.benchmark import Benchmark
 from harness.spec.budget import TrainingBudget, completed_budget
 from harness.spec.pipeline import MethodCall, Step
 from harness.spec.setting import setting_json
@@ -24,12 +28,20 @@ from harness.store.stage import StageKind
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """A plugin with validated options, as identities see it."""
+class _Way:
+    """The beginning of a pipeline, drawn: the models so far, and what was prepared for them."""
 
-    plugin: Plugin[Any]
-    options: Options
-    json: dict[str, Any]
+    points: tuple[ModelPoint, ...]
+    prepared: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What the fields of all stages on one data set have in common."""
+
+    parameters: dict[str, Any]
+    plugins: dict[str, Provenance]
+    fingerprint: str
 
 
 class Drawer:
@@ -37,88 +49,101 @@ class Drawer:
 
     Args:
         benchmark: The benchmark.
-        registry: All plugins.
-        models: Model choices by name.
-        datasets: Data set choices by name.
+        choices: The plugins that it chooses.
         device: The device that was asked for; only `measure` depends on it.
     """
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        registry: Registry,
-        models: Mapping[str, PluginChoice],
-        datasets: Mapping[str, PluginChoice],
-        device: str,
-    ) -> None:
+    def __init__(self, benchmark: Benchmark, choices: Choices, device: str) -> None:
         self._benchmark = benchmark
-        self._registry = registry
-        self._models = models
-        self._datasets = datasets
-        self._device = device
+        self._choices = choices
+        self._calibration = benchmark.calibration.model_dump(mode="json")
+        self._evaluation = benchmark.evaluation.model_dump(mode="json")
+        self._measuring = {
+            "measurement": benchmark.measurement.model_dump(mode="json"),
+            "hardware": {**hardware(), "device": _resolved(device)},
+            "runtime": f"torch {version('torch')} eager",
+        }
         self._stages: dict[Stage, Stage] = {}
-        self._chosen: dict[tuple[str, str, str], _Chosen] = {}
-        self._fingerprints: dict[tuple[str, str, str], str] = {}
+        self._ways: dict[tuple[str | int, ...], _Way] = {}
+        self._prepared: dict[tuple[str | int, ...], Stage] = {}
+        self._common: dict[tuple[str | int, ...], CommonFields] = {}
+        self._grounds: dict[str, _Ground] = {}
+        self._budgets: dict[tuple[str, str], dict[str, Any]] = {}
+        self._digests: dict[Path, str] = {}
 
     def draw(self, cell: Cell) -> PlannedCell:
         """Returns the cell with its stages."""
-        trained = self._train(cell)
-        points = [ModelPoint("baseline", "baseline", trained, self._evaluate(cell, trained, "baseline"))]
-        prepared: list[Stage] = []
+        begun: tuple[str | int, ...] = (cell.model, cell.dataset, cell.seed)
+        if begun not in self._ways:
+            self._ways[begun] = self._baseline(cell)
+        way = self._ways[begun]
         for step in cell.pipeline.steps:
-            self._draw_step(cell, step, points, prepared)
-        measured = self._measure(cell, points[-1].made, trained)
-        return PlannedCell(cell, tuple(points), tuple(prepared), measured)
+            begun = (*begun, str(step))
+            if begun not in self._ways:
+                self._ways[begun] = self._further(cell, step, way)
+            way = self._ways[begun]
+        measured = self._measure(cell, way.points[-1].made, way.points[0].made)
+        return PlannedCell(cell, way.points, way.prepared, measured)
 
-    def _draw_step(self, cell: Cell, step: Step, points: list[ModelPoint], prepared: list[Stage]) -> None:
-        descriptors = [self._registry.method(call.name).descriptor for call in step.calls]
-        source = points[-1].made
+    def _baseline(self, cell: Cell) -> _Way:
+        trained = self._train(cell)
+        return _Way((ModelPoint("baseline", "baseline", trained, self._evaluate(cell, trained, "baseline")),), ())
+
+    def _further(self, cell: Cell, step: Step, way: _Way) -> _Way:
+        """Returns the way with one more step drawn."""
+        descriptors = [self._choices.describe(call.name) for call in step.calls]
+        before = way.points[-1]
         if descriptors[0].kind == "compressor":
             call = step.calls[0]
-            state = self._prepare(cell, call, source) if descriptors[0].has_prepare else None
-            prepared.extend([state] if state else [])
-            made = self._compress(cell, call, source, state)
-            points.append(ModelPoint(str(call), "compress", made, self._evaluate(cell, made, str(call))))
-        elif all(descriptor.trains for descriptor in descriptors):
-            made = self._recover(cell, step, source, points[-1].step)
-            points.append(
-                ModelPoint(str(step), "recover", made, self._evaluate(cell, made, f"{step} after {points[-1].step}"))
-            )
-        elif any(descriptor.trains for descriptor in descriptors):
+            state = self._prepare(cell, call, before.made) if descriptors[0].has_prepare else None
+            made = self._compress(cell, call, before.made, state)
+            point = ModelPoint(str(call), "compress", made, self._evaluate(cell, made, str(call)))
+            return _Way((*way.points, point), (*way.prepared, state) if state else way.prepared)
+        if all(descriptor.trains for descriptor in descriptors):
+            made = self._recover(cell, step, before.made, before.step)
+            evaluated = self._evaluate(cell, made, f"{step} after {before.step}")
+            return _Way((*way.points, ModelPoint(str(step), "recover", made, evaluated)), way.prepared)
+        if any(descriptor.trains for descriptor in descriptors):
             message = f"{step}: `none` cannot be joined with a training"
             raise UserError(message, "Drop it, or drop the other recoveries.")
+        return way
 
     def _train(self, cell: Cell) -> Stage:
-        model = self._model(cell)
-        return self._stage(
-            cell,
-            "train",
-            f"train {cell.model}",
-            {
-                "model": model.json,
-                "training": self._budget(model, "training").model_dump(mode="json"),
-                "seed": cell.seed,
-                "protocol": cell.protocol,
-            },
-            plugins={"model": model},
-        )
+        model = self._choices.model(cell.model)
+        checkpoint = self._choices.checkpoint(cell.model)
+        if checkpoint is not None:
+            return self._load(cell, model, checkpoint)
+        parameters = {
+            "model": model.json,
+            "training": self._budget(cell, "training"),
+            "seed": cell.seed,
+            "protocol": cell.protocol,
+        }
+        common = self._fields(cell, "train", parameters, stated("model", model.provenance))
+        return self._stage(cell, common, f"train {cell.model}", {})
+
+    def _load(self, cell: Cell, model: Choice, checkpoint: Path) -> Stage:
+        """The baseline as a checkpoint: all seeds and protocols share it, for nothing about it is random."""
+        if checkpoint not in self._digests:
+            self._digests[checkpoint] = checkpoint_digest(checkpoint)
+        parameters = {"model": model.json, "checkpoint": {"sha256": self._digests[checkpoint]}}
+        common = self._fields(cell, "train", parameters, stated("model", model.provenance))
+        return self._stage(cell, common, f"load {cell.model}", {}, checkpoint=checkpoint)
 
     def _prepare(self, cell: Cell, call: MethodCall, source: Stage) -> Stage:
-        method = self._method(call)
-        key = method.plugin.descriptor.prepare_key(call.setting, method.options)
-        shown = call.name if key is None else str(call)
-        parameters = {"method": method.json, "key": key, **self._method_parameters(cell, method)}
-        return self._stage(
-            cell,
-            "prepare",
-            f"prepare {shown}",
-            parameters,
-            inputs={"model": source},
-            plugins={"method": method},
-        )
+        method = self._choices.method(call)
+        key, key_text = _prepare_key(call, method)
+        of_cells = (source.identity, cell.model, cell.dataset, cell.seed)
+        shared = (*of_cells, call.name, str(call.options), key_text)
+        if shared not in self._prepared:
+            shown = call.name if key is None else str(call)
+            parameters = {"method": method.json, "key": key, **self._method_parameters(cell, method)}
+            common = self._fields(cell, "prepare", parameters, stated("method", method.provenance))
+            self._prepared[shared] = self._stage(cell, common, f"prepare {shown}", {"model": source})
+        return self._prepared[shared]
 
     def _compress(self, cell: Cell, call: MethodCall, source: Stage, state: Stage | None) -> Stage:
-        method = self._method(call)
+        method = self._choices.method(call)
         parameters = {
             "method": method.json,
             "setting": setting_json(call.setting),
@@ -126,136 +151,113 @@ class Drawer:
             **self._method_parameters(cell, method),
         }
         inputs = {"model": source, "state": state} if state else {"model": source}
-        return self._stage(cell, "compress", f"compress {call}", parameters, inputs=inputs, plugins={"method": method})
+        common = self._fields(cell, "compress", parameters, stated("method", method.provenance))
+        return self._stage(cell, common, f"compress {call}", inputs)
 
     def _recover(self, cell: Cell, step: Step, source: Stage, behind: str) -> Stage:
-        methods = [self._method(call) for call in step.calls]
+        key = ("recover", cell.model, cell.dataset, cell.seed, str(step))
+        if key not in self._common:
+            self._common[key] = self._recovery(cell, step)
+        return self._stage(cell, self._common[key], f"recover {step} after {behind}", {"model": source})
+
+    def _recovery(self, cell: Cell, step: Step) -> CommonFields:
+        methods = [self._choices.method(call) for call in step.calls]
+        if len({method.json["name"] for method in methods}) < len(methods):
+            message = f"{step}: a recovery is joined with itself"
+            raise UserError(message, "Name each recovery of a step once.")
         parameters = {
             "methods": [method.json for method in methods],
-            "budget": self._budget(self._model(cell), "recovery").model_dump(mode="json"),
-            "calibration": self._benchmark.calibration.model_dump(mode="json"),
+            "budget": self._budget(cell, "recovery"),
+            "calibration": self._calibration,
             "seed": cell.seed,
             "protocol": cell.protocol,
         }
-        plugins = {f"method.{method.json['name']}": method for method in methods}
-        if len(plugins) < len(methods):
-            message = f"{step}: a recovery is joined with itself"
-            raise UserError(message, "Name each recovery of a step once.")
-        return self._stage(
-            cell,
-            "recover",
-            f"recover {step} after {behind}",
-            parameters,
-            inputs={"model": source},
-            plugins=plugins,
-        )
+        plugins: dict[str, Provenance] = {}
+        for method in methods:
+            plugins.update(stated(f"method.{method.json['name']}", method.provenance))
+        return self._fields(cell, "recover", parameters, plugins)
 
     def _evaluate(self, cell: Cell, made: Stage, shown: str) -> Stage:
-        parameters = {
-            "evaluation": self._benchmark.evaluation.model_dump(mode="json"),
-            "protocol": cell.protocol,
-        }
-        return self._stage(cell, "evaluate", f"evaluate {shown}", parameters, inputs={"model": made})
+        key = ("evaluate", cell.dataset)
+        if key not in self._common:
+            parameters = {"evaluation": self._evaluation, "protocol": cell.protocol}
+            self._common[key] = self._fields(cell, "evaluate", parameters, {})
+        return self._stage(cell, self._common[key], f"evaluate {shown}", {"model": made})
 
     def _measure(self, cell: Cell, made: Stage, baseline: Stage) -> Stage:
-        parameters = {
-            "measurement": self._benchmark.measurement.model_dump(mode="json"),
-            "hardware": {**hardware(), "device": _resolved(self._device)},
-            "runtime": f"torch {version('torch')} eager",
-        }
+        key = ("measure", cell.dataset)
+        if key not in self._common:
+            self._common[key] = self._fields(cell, "measure", self._measuring, {})
         inputs = {"candidate": made, "baseline": baseline}
-        return self._stage(cell, "measure", f"measure {cell.pipeline}", parameters, inputs=inputs)
+        return self._stage(cell, self._common[key], f"measure {cell.pipeline}", inputs)
 
-    def _method_parameters(self, cell: Cell, method: _Chosen) -> dict[str, Any]:
+    def _method_parameters(self, cell: Cell, method: Choice) -> dict[str, Any]:
         """What a method may see through its context; the budget only if it says that it trains."""
         parameters: dict[str, Any] = {
-            "calibration": self._benchmark.calibration.model_dump(mode="json"),
+            "calibration": self._calibration,
             "seed": cell.seed,
             "protocol": cell.protocol,
         }
         if "training" in method.plugin.descriptor.needs:
-            parameters["budget"] = self._budget(self._model(cell), "recovery").model_dump(mode="json")
+            parameters["budget"] = self._budget(cell, "recovery")
         return parameters
 
     def _stage(
         self,
         cell: Cell,
-        kind: StageKind,
+        common: CommonFields,
         label: str,
-        parameters: dict[str, Any],
-        *,
-        inputs: Mapping[str, Stage] | None = None,
-        plugins: Mapping[str, _Chosen] | None = None,
+        inputs: Mapping[str, Stage],
+        checkpoint: Path | None = None,
     ) -> Stage:
-        dataset = self._dataset(cell)
-        task = self._registry.task(cell.task)
-        fields = StageFields(
-            kind=kind,
-            parameters={
-                "task": cell.task,
-                "dataset": dataset.json,
-                "deterministic": self._benchmark.deterministic,
-                **parameters,
-            },
-            inputs={role: stage.identity for role, stage in (inputs or {}).items()},
-            plugins=self._provenance(
-                {"task": task, "dataset": dataset.plugin, **{role: c.plugin for role, c in (plugins or {}).items()}}
-            ),
-            dataset=self._fingerprint(dataset),
-        )
+        fields, identity = common.with_inputs({role: stage.identity for role, stage in inputs.items()})
         subject = f"{cell.model} · {cell.dataset} · seed {cell.seed}"
-        stage = Stage(fields=fields, label=label, subject=subject, inputs=tuple((inputs or {}).items()))
+        stage = Stage(fields, label, subject, tuple(inputs.items()), checkpoint, identity)
         return self._stages.setdefault(stage, stage)
 
-    def _provenance(self, plugins: Mapping[str, Plugin[Any]]) -> dict[str, dict[str, str | None]]:
-        """Each plugin's distribution under its role, and those that it requires behind a slash."""
-        stated: dict[str, dict[str, str | None]] = {}
-        for role, plugin in plugins.items():
-            own, *required = self._registry.provenance(plugin).items()
-            stated[role] = own[1]
-            stated.update({f"{role}/{name}": provenance for name, provenance in required})
-        return stated
+    def _fields(
+        self, cell: Cell, kind: StageKind, parameters: Mapping[str, Any], plugins: Mapping[str, Provenance]
+    ) -> CommonFields:
+        ground = self._ground(cell)
+        return CommonFields(
+            StageFields(
+                kind=kind,
+                parameters={**ground.parameters, **parameters},
+                plugins={**ground.plugins, **plugins},
+                dataset=ground.fingerprint,
+            )
+        )
 
-    def _budget(self, model: _Chosen, name: str) -> TrainingBudget:
-        """The benchmark's keys over the model's recommendation over the defaults."""
-        stated: TrainingBudget | None = getattr(self._benchmark, name)
-        return completed_budget(stated, getattr(model.plugin.descriptor, name))
+    def _ground(self, cell: Cell) -> _Ground:
+        if cell.dataset not in self._grounds:
+            dataset, registry = self._choices.dataset(cell.dataset), self._choices.registry
+            task = registry.provenance(registry.task(cell.task))
+            self._grounds[cell.dataset] = _Ground(
+                parameters={"task": cell.task, "dataset": dataset.json, "deterministic": self._benchmark.deterministic},
+                plugins={**stated("task", task), **stated("dataset", dataset.provenance)},
+                fingerprint=dataset.plugin.descriptor.fingerprint(dataset.options),
+            )
+        return self._grounds[cell.dataset]
 
-    def _model(self, cell: Cell) -> _Chosen:
-        return self._choose("model", cell.task, self._models[cell.model])
+    def _budget(self, cell: Cell, name: Literal["training", "recovery"]) -> dict[str, Any]:
+        """The benchmark's keys over the model's recommendation over the defaults, as plain JSON."""
+        key = (cell.model, name)
+        if key not in self._budgets:
+            written: TrainingBudget | None = getattr(self._benchmark, name)
+            recommended = getattr(self._choices.model(cell.model).plugin.descriptor, name)
+            self._budgets[key] = completed_budget(written, recommended).model_dump(mode="json")
+        return self._budgets[key]
 
-    def _dataset(self, cell: Cell) -> _Chosen:
-        return self._choose("dataset", cell.task, self._datasets[cell.dataset])
 
-    def _choose(self, what: str, task: str, choice: PluginChoice) -> _Chosen:
-        key = (what, task, choice.name)
-        if key not in self._chosen:
-            plugin: Plugin[Any]
-            named: dict[str, Any]
-            if what == "model":
-                plugin, member = self._registry.model(task, choice.name)
-                named = {"name": plugin.name, "member": member, "content": plugin.descriptor.fingerprint(member)}
-            else:
-                plugin = self._registry.dataset(task, choice.name)
-                named = {"name": plugin.name}
-            options = validate_options(plugin, choice.options, where=f"{what} {choice.name}")
-            self._chosen[key] = _Chosen(plugin, options, {**named, "options": options.model_dump(mode="json")})
-        return self._chosen[key]
-
-    def _method(self, call: MethodCall) -> _Chosen:
-        key = ("method", call.name, str(call.options))
-        if key not in self._chosen:
-            plugin = self._registry.method(call.name)
-            options = validate_options(plugin, call.options, where=f"method {call.name}")
-            json = {"name": plugin.name, "options": options.model_dump(mode="json")}
-            self._chosen[key] = _Chosen(plugin, options, json)
-        return self._chosen[key]
-
-    def _fingerprint(self, dataset: _Chosen) -> str:
-        key = (dataset.plugin.distribution, dataset.json["name"], str(dataset.json["options"]))
-        if key not in self._fingerprints:
-            self._fingerprints[key] = dataset.plugin.descriptor.fingerprint(dataset.options)
-        return self._fingerprints[key]
+def _prepare_key(call: MethodCall, method: Choice) -> tuple[Any, str]:
+    """Returns what decides with whom a call shares its preparation, as plain JSON data and as canonical text."""
+    key = method.plugin.descriptor.prepare_key(call.setting, method.options)
+    try:
+        text = canonical_json(key)
+    except (TypeError, ValueError) as error:
+        message = f"{call}: `prepare_key` of {method.plugin.name} returned {key!r}, which is not JSON ({error})"
+        raise PluginError(message, f"Update {method.plugin.distribution}.") from error
+    return json.loads(text), text
 
 
 def _resolved(device: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
-from harness.registry import MethodDescriptor, Registry, TaskDescriptor, validate_options
-from harness.spec.benchmark import Benchmark, MethodEntry, PluginChoice
+from harness.plan.choice import Choices
+from harness.registry import MethodDescriptor, Registry, TaskDescriptor
+from harness.spec.benchmark import Benchmark, MethodEntry, ModelChoice, PluginChoice
 from harness.spec.exclusion import excluded
 from harness.spec.method_entry import method_variants
 from harness.spec.pipeline import MethodCall, Pipeline, Step, parse_pipeline, with_default_recoveries
@@ -37,24 +38,28 @@ def choose_task(benchmark: Benchmark, registry: Registry) -> TaskDescriptor:
     raise UserError(message, f"Say --task NAME, or `task:` in the benchmark file. Tasks: {names}")
 
 
-def choose_models(benchmark: Benchmark, task: TaskDescriptor) -> Sequence[PluginChoice]:
+def choose_models(benchmark: Benchmark, task: TaskDescriptor) -> Sequence[ModelChoice]:
     """Returns the benchmark's models, or the task's demo model where it names none."""
-    return benchmark.models or _demo(task.demo_model, "--models", task)
+    return benchmark.models or (ModelChoice(name=_demo(task.demo_model, "--models", task)),)
 
 
 def choose_datasets(benchmark: Benchmark, task: TaskDescriptor) -> Sequence[PluginChoice]:
     """Returns the benchmark's data sets, or the task's demo data set where it names none."""
-    return benchmark.datasets or _demo(task.demo_dataset, "--datasets", task)
+    return benchmark.datasets or (PluginChoice(name=_demo(task.demo_dataset, "--datasets", task)),)
 
 
-def expand(benchmark: Benchmark, registry: Registry) -> list[Cell]:
+def expand(benchmark: Benchmark, choices: Choices) -> list[Cell]:
     """Returns the cells of a benchmark, in a stable order and none twice.
+
+    Args:
+        benchmark: What was asked for.
+        choices: The plugins that it chooses.
 
     Raises:
         UserError: A name is unknown, a setting does not fit its method, or there is nothing to run.
     """
-    task = choose_task(benchmark, registry)
-    pipelines = list(_pipelines(benchmark, registry))
+    task = choices.task
+    pipelines = list(_pipelines(benchmark, choices))
     if not pipelines:
         hint = "Say e.g. --methods fpgm,l1 --ratios 0.2,0.5, or --pipelines fpgm@0.5; `bench list methods` shows all."
         message = "the benchmark names no method and no pipeline"
@@ -72,12 +77,32 @@ def expand(benchmark: Benchmark, registry: Registry) -> list[Cell]:
             ratio_of=benchmark.ratio_of,
             role=role,
         )
-        if not any(excluded(rule, _facts(cell)) for rule in benchmark.exclude):
+        if not benchmark.exclude or not _is_excluded(cell, benchmark):
             cells.setdefault(cell.name, cell)
     if not cells:
         message = "exclude: its rules drop every cell"
         raise UserError(message, "Loosen a rule of `exclude`.")
     return list(cells.values())
+
+
+def facts_of(cell: Cell) -> dict[str, Any]:
+    """Returns what rules may ask of a cell; see `harness.spec.cell_rule.CellRule.matches`."""
+    calls = [call for step in cell.pipeline.steps for call in step.calls]
+    settings = [call.setting for call in calls]
+    return {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "method": [call.name for call in calls],
+        "ratio": [setting for setting in settings if isinstance(setting, float)],
+        "precision": [setting for setting in settings if isinstance(setting, str)],
+        "seed": cell.seed,
+        "pipeline": str(cell.pipeline),
+    }
+
+
+def _is_excluded(cell: Cell, benchmark: Benchmark) -> bool:
+    facts = facts_of(cell)
+    return any(excluded(rule, facts) for rule in benchmark.exclude)
 
 
 def _fits(task: TaskDescriptor, benchmark: Benchmark, registry: Registry) -> bool:
@@ -93,28 +118,27 @@ def _fits(task: TaskDescriptor, benchmark: Benchmark, registry: Registry) -> boo
     return True
 
 
-def _demo(name: str, flag: str, task: TaskDescriptor) -> Sequence[PluginChoice]:
+def _demo(name: str, flag: str, task: TaskDescriptor) -> str:
     if not name:
         message = f"{flag}: nothing is named, and task {task.name} has no demo"
         raise UserError(message, f"`bench list {flag.removeprefix('--')}` shows what there is.")
-    return (PluginChoice(name=name),)
+    return name
 
 
-def _pipelines(benchmark: Benchmark, registry: Registry) -> Iterator[tuple[Pipeline, Role]]:
+def _pipelines(benchmark: Benchmark, choices: Choices) -> Iterator[tuple[Pipeline, Role]]:
     for entry in benchmark.methods:
-        yield from _grid(entry, benchmark, registry, "candidate")
+        yield from _grid(entry, benchmark, choices, "candidate")
     for text in benchmark.pipelines:
-        yield _complete(parse_pipeline(text, "--pipelines"), benchmark, registry), "candidate"
+        yield _complete(parse_pipeline(text, "--pipelines"), benchmark, choices), "candidate"
     for entry in benchmark.controls:
-        yield from _grid(entry, benchmark, registry, "control")
+        yield from _grid(entry, benchmark, choices, "control")
 
 
-def _grid(entry: MethodEntry, benchmark: Benchmark, registry: Registry, role: Role) -> Iterator[tuple[Pipeline, Role]]:
+def _grid(entry: MethodEntry, benchmark: Benchmark, choices: Choices, role: Role) -> Iterator[tuple[Pipeline, Role]]:
     for call in method_variants(entry):
-        descriptor = registry.method(call.name).descriptor
-        for setting in _settings(descriptor, benchmark):
+        for setting in _settings(choices.describe(call.name), benchmark):
             written = Pipeline((Step((MethodCall(call.name, setting, call.options),)),))
-            yield _complete(written, benchmark, registry), role
+            yield _complete(written, benchmark, choices), role
 
 
 def _settings(descriptor: MethodDescriptor, benchmark: Benchmark) -> Sequence[Setting | None]:
@@ -129,18 +153,16 @@ def _settings(descriptor: MethodDescriptor, benchmark: Benchmark) -> Sequence[Se
     return values
 
 
-def _complete(written: Pipeline, benchmark: Benchmark, registry: Registry) -> Pipeline:
-    pipeline = with_default_recoveries(written, lambda name: registry.method(name).descriptor)
+def _complete(written: Pipeline, benchmark: Benchmark, choices: Choices) -> Pipeline:
+    pipeline = with_default_recoveries(written, choices.describe)
     for step in pipeline.steps:
         for call in step.calls:
-            _check_call(call, benchmark, registry)
+            _check_call(call, choices.method(call).plugin.descriptor, benchmark)
     return pipeline
 
 
-def _check_call(call: MethodCall, benchmark: Benchmark, registry: Registry) -> None:
-    plugin = registry.method(call.name)
-    validate_options(plugin, call.options, where=f"method {call.name}")
-    descriptor, setting = plugin.descriptor, call.setting
+def _check_call(call: MethodCall, descriptor: MethodDescriptor, benchmark: Benchmark) -> None:
+    setting = call.setting
     if descriptor.axis is None and setting is not None:
         message = f"{call}: method {call.name} takes no setting"
         raise UserError(message, f"Write {call.name} without @.")
@@ -161,16 +183,3 @@ def _check_ratio(call: MethodCall, descriptor: MethodDescriptor, ratio_of: str) 
     if ratio_of not in descriptor.ratio_targets:
         message = f"--ratio-of {ratio_of}: method {call.name} cannot aim at it"
         raise UserError(message, f"It can aim at: {', '.join(descriptor.ratio_targets)}")
-
-
-def _facts(cell: Cell) -> dict[str, object]:
-    calls = [call for step in cell.pipeline.steps for call in step.calls]
-    settings = [call.setting for call in calls]
-    return {
-        "model": cell.model,
-        "dataset": cell.dataset,
-        "method": [call.name for call in calls],
-        "ratio": [setting for setting in settings if isinstance(setting, float)],
-        "precision": [setting for setting in settings if isinstance(setting, str)],
-        "seed": cell.seed,
-    }

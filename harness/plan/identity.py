@@ -20,6 +20,8 @@ IDENTITY_VERSION = 1
 ENGINE_SEMANTICS = 1
 """Raised when the engine changes in a way that changes a stage's outcome."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
 
 class StageFields(BaseModel):
     """What determines a stage's outcome.
@@ -55,7 +57,24 @@ def identity_of(fields: StageFields) -> str:
         >>> identity_of(StageFields(kind="train", parameters={"b": 1, "a": 2.0}))[:8]
         '1b245f8b'
     """
-    return hashlib.sha256(canonical_json(fields.model_dump(mode="json")).encode()).hexdigest()
+    return _digest(_texts(fields))
+
+
+class CommonFields:
+    """Fields of stages that differ in their inputs alone, checked and written out once for all of them.
+
+    Args:
+        fields: The fields; their inputs do not count.
+    """
+
+    def __init__(self, fields: StageFields) -> None:
+        self._fields = fields
+        self._texts = _texts(fields)
+
+    def with_inputs(self, inputs: dict[str, str]) -> tuple[StageFields, str]:
+        """Returns the fields of the stage with these inputs, and what `identity_of` says of them."""
+        fields = self._fields.model_copy(update={"inputs": inputs})
+        return fields, _digest({**self._texts, "inputs": canonical_json(inputs)})
 
 
 def canonical_json(value: Any) -> str:
@@ -64,4 +83,14 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: The value holds NaN or infinity.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return _ENCODER.encode(value)
+
+
+def _texts(fields: StageFields) -> dict[str, str]:
+    return {name: canonical_json(getattr(fields, name)) for name in StageFields.model_fields}
+
+
+def _digest(texts: dict[str, str]) -> str:
+    """Returns the hash of the object with these members, each in canonical JSON."""
+    members = ",".join([f'"{name}":{texts[name]}' for name in sorted(texts)])
+    return hashlib.sha256(f"{{{members}}}".encode()).hexdigest()

@@ -16,12 +16,15 @@ class StageJob(BaseModel):
         fields: What determines the outcome.
         identity: The stage's identity.
         label: What people call it.
+        subject: Model, data set and seed that it is run for.
         inputs: Folder of each input stage, by role.
-        work: Empty folder in which the stage does its work; published by the worker when it is complete.
+        work: Folder in which the worker does the stage's work, and which it publishes when that is complete.
         root: The results folder.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         threads: Threads of the worker.
         disabled: Plugins that the user has switched off.
+        checkpoint: Where the weights are that a `train` stage loads; its content's digest is in `fields`.
+        trusted: Whether unpickling the checkpoint may run code.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,9 +32,12 @@ class StageJob(BaseModel):
     fields: StageFields
     identity: str
     label: str
+    subject: str = ""
     inputs: dict[str, Path]
     work: Path
     root: Path
     device: str = "auto"
     threads: int = 1
     disabled: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+    trusted: bool = False

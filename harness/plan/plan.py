@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 from harness.errors import UserError
 from harness.plan.cell import PlannedCell
+from harness.plan.choice import Choices
 from harness.plan.drawing import Drawer
 from harness.plan.expansion import choose_datasets, choose_models, choose_task, expand
 from harness.plan.stage import Stage
 from harness.registry import MethodDescriptor, Registry, TaskDescriptor
 from harness.spec.benchmark import Benchmark, PluginChoice
+
+_Named = TypeVar("_Named", bound=PluginChoice)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Plan:
     methods: dict[str, MethodDescriptor]
     cells: tuple[PlannedCell, ...]
 
-    @property
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """All stages, each once and behind its inputs."""
         ordered: dict[Stage, None] = {}
@@ -55,20 +62,35 @@ def make_plan(benchmark: Benchmark, registry: Registry, *, device: str = "auto",
     task = choose_task(benchmark, registry)
     models = _by_name(choose_models(benchmark, task), "models")
     datasets = _by_name(choose_datasets(benchmark, task), "datasets")
-    cells = expand(benchmark, registry)[:limit]
-    drawer = Drawer(benchmark, registry, models, datasets, device)
+    choices = Choices(registry, task, models, datasets)
+    drawer = Drawer(benchmark, choices, device)
+    with _no_collection():
+        cells = expand(benchmark, choices)[:limit]
+        planned = tuple(drawer.draw(cell) for cell in cells)
     names = {call.name for cell in cells for step in cell.pipeline.steps for call in step.calls}
     return Plan(
         benchmark=benchmark,
         task=task,
-        methods={name: registry.method(name).descriptor for name in names},
-        cells=tuple(drawer.draw(cell) for cell in cells),
+        methods={name: choices.describe(name) for name in names},
+        cells=planned,
     )
 
 
-def _by_name(choices: Sequence[PluginChoice], key: str) -> dict[str, PluginChoice]:
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Plans are many small objects and no rubbish; to search them for some as they grow takes a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _by_name(choices: Sequence[_Named], key: str) -> dict[str, _Named]:
     """A cell is named by its model and data set, so each may be chosen once, with one set of options."""
-    chosen: dict[str, PluginChoice] = {}
+    chosen: dict[str, _Named] = {}
     for choice in choices:
         if choice.name in chosen:
             message = f"{key}: {choice.name!r} is listed twice"

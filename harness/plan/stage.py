@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 
 from harness.plan.identity import StageFields, identity_of
 from harness.store.stage import StageKind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Stage:
     """One unit of work; cells whose stages have equal identities share them.
 
@@ -18,22 +18,25 @@ class Stage:
         label: What people call it, e.g. `"compress fpgm@0.5"`.
         subject: The cell-like context in which it stands, e.g. `"residual_fcn · digits · seed 0"`.
         inputs: The stages it starts from, by role.
+        checkpoint: Where the weights are that a `train` stage loads; the identity knows their content, not the place.
+        identity: The hash of everything that determines the outcome; made from `fields` where it is not given.
     """
 
     fields: StageFields
     label: str
     subject: str
     inputs: tuple[tuple[str, Stage], ...] = ()
+    checkpoint: Path | None = None
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.identity:
+            object.__setattr__(self, "identity", identity_of(self.fields))
 
     @property
     def kind(self) -> StageKind:
         """Which of the six stages it is."""
         return self.fields.kind
-
-    @cached_property
-    def identity(self) -> str:
-        """The hash of everything that determines the outcome."""
-        return identity_of(self.fields)
 
     def __hash__(self) -> int:
         return hash(self.identity)

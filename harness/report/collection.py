@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.store.layout import Layout
-from harness.store.record import CellRecord, read_records
+from harness.store.record import CellRecord, find_records
 
 
 @dataclass(frozen=True)
 class Run:
-    """One results folder with its records."""
+    """One results folder.
+
+    Attributes:
+        folder: Where it is.
+        records: Its records.
+        problems: Why each of its other records cannot be read.
+    """
 
     folder: Path
     records: list[CellRecord]
+    problems: list[str] = field(default_factory=list)
 
 
 def collect_runs(folder: Path) -> list[Run]:
     """Returns the runs in `folder`: itself, or every results folder directly below it.
 
     Raises:
-        UserError: There is no such folder, it holds no results, or a record cannot be read.
+        UserError: There is no such folder, or it holds no results.
+    """
+    return [_read(path) for path in find_runs(folder)]
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Returns the results folders that `folder` stands for: itself, or all directly below it.
+
+    Raises:
+        UserError: There is no such folder, or it holds no results.
     """
     if not folder.exists():
         message = f"{folder}: there is no such folder"
@@ -34,11 +50,17 @@ def collect_runs(folder: Path) -> list[Run]:
     if not folders:
         message = f"{folder}: no results here: it has no cells/*/record.json"
         raise UserError(message, _hint(folder))
-    return [Run(path, read_records(Layout(path))) for path in folders]
+    return folders
+
+
+def _read(folder: Path) -> Run:
+    found = find_records(Layout(folder))
+    return Run(folder, found.records, found.problems)
 
 
 def _is_run(folder: Path) -> bool:
-    return folder.is_dir() and any(Layout(folder).cells.glob("*/record.json"))
+    layout = Layout(folder)
+    return layout.benchmark.is_file() or next(layout.cells.glob("*/record.json"), None) is not None
 
 
 def _hint(parent: Path) -> str:

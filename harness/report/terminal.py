@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +17,7 @@ _VERDICT_STYLES = {"faster": "green", "slower": "red"}
 _NAMING = {"run", "model", "dataset", "pipeline", "method", "setting", "ratio", "seed", "protocol"}
 _PADDING = 3  # a blank on both sides and the divider
 _EDGES = 2
+_LARGE = 200  # rows
 
 
 def print_report(console: Console, rows: Sequence[Row], columns: Sequence[Column], title: str) -> None:
@@ -24,7 +25,10 @@ def print_report(console: Console, rows: Sequence[Row], columns: Sequence[Column
     if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
         console = Console(file=console.file, width=_full_width(rows, columns))
     for part in split_columns(rows, columns, console.width):
-        console.print(_table(rows, part, title))
+        if len(rows) > _LARGE:
+            _print_lines(console, rows, part, title)
+        else:
+            console.print(_table(rows, part, title))
 
 
 def split_columns(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
@@ -65,6 +69,22 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], title: str) -> Table:
     for row in rows:
         table.add_row(*(_text(column, row) for column in columns), style=_row_style(row))
     return table
+
+
+def _print_lines(console: Console, rows: Sequence[Row], columns: Sequence[Column], title: str) -> None:
+    """Prints a large table line by line: rich lays a table of thousands of rows out for minutes."""
+    texts = [[heading(column, rows) for column in columns], *([cell_text(c, row) for c in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in texts) for index in range(len(columns))]
+    lines = []
+    for number, line in enumerate(texts):
+        aligned = (
+            text.rjust(width) if column.right else text.ljust(width)
+            for text, width, column in zip(line, widths, columns, strict=True)
+        )
+        style = "bold" if number == 0 else _row_style(rows[number - 1])
+        lines.append(Text(f"  {'  '.join(aligned)}", style=style, no_wrap=True, overflow="ellipsis"))
+    rule = Text(f" {'─' * (sum(widths) + 2 * len(columns))}", no_wrap=True, overflow="crop")
+    console.print(Group(Text(title, style="italic"), lines[0], rule, *lines[1:]))
 
 
 def _text(column: Column, row: Row) -> Text:

@@ -7,6 +7,7 @@ description. Names are not checked here: that takes the plugins.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
@@ -38,6 +39,22 @@ class PluginChoice(BaseModel):
     def options(self) -> dict[str, Any]:
         """The written options, not yet validated against the plugin."""
         return dict(self.model_extra or {})
+
+
+class ModelChoice(PluginChoice):
+    """A model, which may be given as a checkpoint instead of being trained."""
+
+    checkpoint: Path | None = Field(
+        default=None,
+        description="Weights of the baseline, which is not trained then: a .pth or .safetensors file, or an artifact's "
+        "folder; relative to the benchmark file.",
+    )
+
+    def with_checkpoint_below(self, folder: Path) -> ModelChoice:
+        """Returns the choice with `folder` in front of its checkpoint's path, if that is relative."""
+        if self.checkpoint is None:
+            return self
+        return self.model_copy(update={"checkpoint": folder.absolute() / self.checkpoint.expanduser()})
 
 
 class Calibration(_Section):
@@ -101,7 +118,8 @@ def _at_least_one(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-ChoiceEntry = Annotated[PluginChoice, BeforeValidator(_plugin_choice)]
+ModelEntry = Annotated[ModelChoice, BeforeValidator(_plugin_choice)]
+DatasetEntry = Annotated[PluginChoice, BeforeValidator(_plugin_choice)]
 MethodEntry = Annotated[str | dict[str, dict[str, Any]], BeforeValidator(_method_entry)]
 PipelineText = Annotated[str, BeforeValidator(_pipeline_text)]
 Seeds = Annotated[Listed[StrictInt], AfterValidator(_at_least_one)]
@@ -117,10 +135,10 @@ class Benchmark(_Section):
         default=None, min_length=1, description="Names the results folder; default: the file's stem."
     )
     task: str | None = Field(default=None, min_length=1, description="The task; default: the installed one.")
-    models: Listed[ChoiceEntry] = Field(
-        default=(), description="Names, or mappings of name and options; default: the task's demo model."
+    models: Listed[ModelEntry] = Field(
+        default=(), description="Names, or mappings (see below); default: the task's demo model."
     )
-    datasets: Listed[ChoiceEntry] = Field(
+    datasets: Listed[DatasetEntry] = Field(
         default=(), description="Names, or mappings of name and options; default: the task's demo data set."
     )
     methods: Listed[MethodEntry] = Field(
@@ -156,6 +174,12 @@ class Benchmark(_Section):
     deterministic: StrictBool = Field(
         default=False, description="Deterministic kernels; threads do not depend on the number of workers."
     )
+
+    def with_checkpoints_below(self, folder: Path) -> Benchmark:
+        """Returns the benchmark with `folder` in front of the paths of checkpoints that are relative."""
+        if all(model.checkpoint is None for model in self.models):
+            return self
+        return self.model_copy(update={"models": tuple(model.with_checkpoint_below(folder) for model in self.models)})
 
     def written(self) -> Mapping[str, Any]:
         """Returns, as plain JSON data, what was stated and not what it defaults to."""

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from harness.errors import UserError
 from harness.spec.benchmark import Benchmark
+from harness.spec.file_error import file_error
 from harness.spec.problem import Path, Problem, find_problems, path_text, problem_lines
 from harness.spec.splitting import split_list
-from harness.spec.yaml_document import YamlDocument, read_yaml, read_yaml_file
+from harness.spec.yaml_document import read_yaml, read_yaml_file
 
 _NUMBERS = ("ratios", "seeds")
 _LISTS = tuple(name for name, field in Benchmark.model_fields.items() if get_origin(field.annotation) is tuple)
@@ -33,21 +34,9 @@ def load_benchmark(path: FilePath) -> Benchmark:
         raise UserError(message, f"keys are {', '.join(Benchmark.model_fields)}")
     texts = {str(key): value for key, value in data.items()}
     try:
-        return Benchmark.model_validate({"name": path.stem, **texts})
+        return Benchmark.model_validate({"name": path.stem, **texts}).with_checkpoints_below(path.parent)
     except ValidationError as error:
-        raise _file_error(find_problems(error, Benchmark, texts), document, path) from error
-
-
-def _file_error(problems: list[Problem], document: YamlDocument, path: FilePath) -> UserError:
-    lines = {problem.path: document.line(problem.path) for problem in problems}
-    problems = sorted(problems, key=lambda problem: lines[problem.path])
-    if len(problems) == 1:
-        (problem,) = problems
-        place = f"{path}:{lines[problem.path]}: {path_text(problem.path)}"
-        return UserError(f"{place}: {problem.text}", problem.hint)
-    places = [f"line {lines[problem.path]}: {path_text(problem.path)}" for problem in problems]
-    numbered = [replace(problem, path=(place,)) for problem, place in zip(problems, places, strict=True)]
-    return UserError(f"{path} has {len(problems)} problems:\n{problem_lines(numbered)}")
+        raise file_error(find_problems(error, Benchmark, texts), document, path) from error
 
 
 def override(
@@ -80,7 +69,7 @@ def override(
         origin = f"{flag} {assignment}"
         _put(data, origins, key, _assigned(key, text, origin), origin)
     try:
-        return Benchmark.model_validate(data)
+        return Benchmark.model_validate(data).with_checkpoints_below(FilePath.cwd())
     except ValidationError as error:
         raise _flag_error(find_problems(error, Benchmark, data), origins) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.errors import UserError
@@ -44,6 +45,10 @@ class MethodCall:
         object.__setattr__(self, "options", CallOptions(self.options))
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         setting = "" if self.setting is None else f"@{setting_text(self.setting)}"
         return f"{self.name}{setting}({self.options})" if self.options else f"{self.name}{setting}"
 

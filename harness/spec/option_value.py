@@ -23,6 +23,9 @@ WORD = re.compile(rf"{_WORD_CHARACTER}+")
 NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
 """Words that Python reads as numbers and we as mistakes."""
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""What arguments and escapes in YAML may hold, but no UTF-8."""
+
 CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None}
 
 
@@ -36,7 +39,7 @@ def scalar_text(value: Any) -> str:
     r"""Returns the canonical text of `None`, a boolean, a number or a string.
 
     Raises:
-        UserError: The value is of another type, or not finite.
+        UserError: The value is of another type, not finite, or text that no file can hold.
 
     Example:
         >>> [scalar_text(value) for value in (None, True, 3, 0.50, "auto", "3", 'say "hi"')]
@@ -47,6 +50,9 @@ def scalar_text(value: Any) -> str:
     if isinstance(value, (int, float)):
         return _number_text(value)
     if isinstance(value, str):
+        if _SURROGATE.search(value):
+            message = f"{value!r} is not valid text"
+            raise UserError(message, "write it in UTF-8")
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return str(value) if is_bare(value) else f'"{escaped}"'
     message = f"{value!r} cannot be an option value"

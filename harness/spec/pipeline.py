@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from harness.errors import UserError
@@ -53,7 +54,11 @@ class Step:
         _not_empty(self.calls, "a step needs at least one method")
 
     def __str__(self) -> str:
-        return "&".join(str(call) for call in self.calls)
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        return "&".join(map(str, self.calls))
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,11 @@ class Pipeline:
         _not_empty(self.steps, "a pipeline needs at least one step")
 
     def __str__(self) -> str:
-        return "+".join(str(step) for step in self.steps)
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        return "+".join(map(str, self.steps))
 
 
 class MethodKinds(Protocol):
@@ -227,7 +236,11 @@ def _number(scanner: Scanner) -> float | None:
         return None
     if not is_finite(float(text)):
         scanner.fail("a number that is not as large", position=start)
-    return int(text) if text.lstrip("+-").isdigit() else float(text)
+    digits = text.lstrip("+-")
+    if not digits.isdigit():
+        return float(text)
+    number = int(digits.lstrip("0") or "0")  # Python counts leading zeros too where it limits the length of integers
+    return -number if text.startswith("-") else number
 
 
 def _not_empty(parts: tuple[Any, ...], message: str) -> None:

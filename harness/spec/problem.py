@@ -85,6 +85,8 @@ def _path_in(data: Any, location: Path) -> Path:
     path: Path = ()
     for part in location:
         try:
+            if isinstance(data, str):  # stands for a list of one
+                break
             data = data[part]
         except (KeyError, IndexError, TypeError):
             break

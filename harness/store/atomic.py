@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, replace: bool = True) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part.
 
     Args:
         path: Target; its folder is created.
         text: New content.
+        replace: Whether a file that is there is replaced, or left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -23,10 +24,26 @@ def write_text(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+            return
+        _place(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _place(temporary: Path, path: Path) -> None:
+    """Gives a file its name if the name is free, in one step where the file system has hard links."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        pass  # somebody else was faster, which is what the caller asked for
+    except OSError:
+        if not path.exists():
+            temporary.replace(path)
+            return
+    temporary.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict
 
-FailureKind = Literal[
-    "oom",
-    "nan_loss",
-    "trace_error",
-    "unsupported_op",
-    "shape_mismatch",
-    "check_failed",
-    "timeout",
-    "plugin_error",
-    "data_error",
-    "config_error",
-    "disk_full",
-    "worker_lost",
-]
+from harness.errors import FailureKind
+
+__all__ = ["Failure", "FailureKind"]
 
 
 class Failure(BaseModel):

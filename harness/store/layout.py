@@ -2,12 +2,14 @@
 
 ```
 benchmark.yaml                what the last run was asked for: its file with the flags over it
+run.json                      how the last run was carried out: device, disabled plugins, command
 summary.json                  rebuilt from the records
 cells/<slug>/record.json      one record a cell
 stages/<kind>-<identity>/     complete stages: stage.json, stage.log and what the stage made
 failures/<kind>-<identity>/   failed stages: failure.json, stage.log
 work/<kind>-<identity>/       stages in flight
-locks/<kind>-<identity>.lock  held by the process that runs the stage
+locks/<kind>-<identity>.*     held by the process that runs the stage, and by its worker
+aside/                        what could not be believed, each with its reason beside it
 ```
 """
 
@@ -37,6 +39,11 @@ class Layout:
         return self.root / "benchmark.yaml"
 
     @property
+    def run(self) -> Path:
+        """How the last run was carried out."""
+        return self.root / "run.json"
+
+    @property
     def summary(self) -> Path:
         """The summary, rebuilt from records."""
         return self.root / "summary.json"
@@ -50,9 +57,14 @@ class Layout:
         """The record of the cell named `cell`."""
         return self.cells / slug(cell) / "record.json"
 
+    @property
+    def stages(self) -> Path:
+        """The folder of all complete stages."""
+        return self.root / "stages"
+
     def stage(self, kind: str, identity: str) -> Path:
         """The folder of a complete stage."""
-        return self.root / "stages" / _name(kind, identity)
+        return self.stages / _name(kind, identity)
 
     def failure(self, kind: str, identity: str) -> Path:
         """The folder of a failed stage."""
@@ -62,9 +74,24 @@ class Layout:
         """The folder of a stage in flight."""
         return self.root / "work" / _name(kind, identity)
 
-    def lock(self, kind: str, identity: str) -> Path:
-        """The lock file of a stage."""
-        return self.root / "locks" / f"{_name(kind, identity)}.lock"
+    def lock(self, kind: str, identity: str, holder: str) -> Path:
+        """The lock file of a stage.
+
+        Args:
+            kind: Which of the six stages it is.
+            identity: Its identity.
+            holder: Which of its locks: `lock` and `lease` (the scheduler's), `worker`.
+        """
+        return self.root / "locks" / f"{_name(kind, identity)}.{holder}"
+
+    def forced(self, kind: str, identity: str) -> Path:
+        """Where a complete stage waits for its successor that `--force` asked for."""
+        return self.aside / f"{_name(kind, identity)}-forced"
+
+    @property
+    def aside(self) -> Path:
+        """What could not be believed."""
+        return self.root / "aside"
 
 
 def _name(kind: str, identity: str) -> str:

@@ -1,28 +1,124 @@
-"""One owner per stage: a lock that the operating system takes back when its owner dies."""
+"""One owner per stage, on one machine and across machines.
+
+A stage is owned by whoever holds both its kernel lock, which the kernel gives back the moment its owner dies, and its lease,
+a file that the owner touches as long as it lives. See `docs/design/sharing.md`.
+"""
 
 from __future__ import annotations
 
-from filelock import FileLock, Timeout
+import fcntl
+import os
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from filelock import FileLock, SoftFileLease, Timeout
 
 from harness.store.layout import Layout
 
+LEASE_SECONDS = 30.0
+"""Seconds without a heartbeat after which an owner on another machine counts as dead."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who has a stage run.
+
+    Attributes:
+        host: Name of the machine; empty where it is not known.
+        process: Process number there; `None` where it is not known.
+    """
+
+    host: str = ""
+    process: int | None = None
+
+    def __str__(self) -> str:
+        where = f" on {self.host}" if self.host else ""
+        return f"process {self.process}{where}" if self.process is not None else "another process"
+
 
 class StageLock:
-    """The lock of one stage, held by the process that has it run."""
+    """The lock of one stage, held by the process that has it run.
 
-    def __init__(self, layout: Layout, kind: str, identity: str) -> None:
-        path = layout.lock(kind, identity)
+    Keep the object while waiting for somebody else's: how long a lease has been silent is judged by watching it.
+
+    Args:
+        layout: The results folder.
+        kind: Which of the six stages it is.
+        identity: Its identity.
+        lease_seconds: See `LEASE_SECONDS`; the same for all who share the folder.
+    """
+
+    def __init__(self, layout: Layout, kind: str, identity: str, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        path = layout.lock(kind, identity, "lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path)
+        self._lease = SoftFileLease(
+            layout.lock(kind, identity, "lease"), lease_duration=lease_seconds, thread_local=False
+        )
+
+    @property
+    def lost(self) -> bool:
+        """Whether somebody else has taken the stage over, because our heartbeat did not reach the folder."""
+        return self._lease.compromise is not None
 
     def acquire(self) -> bool:
-        """Returns whether the lock is ours now; never waits."""
+        """Returns whether the stage is ours now; never waits."""
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
             return False
+        try:
+            self._lease.acquire(blocking=False)
+        except Timeout:
+            self._lock.release()
+            return False
         return True
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Gives the stage back."""
+        self._lease.release()
         self._lock.release()
+
+
+def worker_lock(layout: Layout, kind: str, identity: str) -> FileLock:
+    """Returns the lock that a worker holds while it touches the stage's files.
+
+    A worker outlives a killed scheduler by a moment. Until it is gone, the next one's worker waits here.
+    """
+    path = layout.lock(kind, identity, "worker")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
+def stage_owner(layout: Layout, kind: str, identity: str) -> Owner | None:
+    """Returns who has the stage run at this moment, `None` if nobody; writes nothing.
+
+    An owner on another machine is judged by the age of its heartbeat, so its clock should be about right.
+    """
+    lease = layout.lock(kind, identity, "lease")
+    record = SoftFileLease(lease).owner if lease.exists() else None
+    known = Owner(record.hostname.partition("?")[0], record.pid) if record is not None else Owner()
+    if _is_locked(layout.lock(kind, identity, "lock")):
+        return known
+    if known.host in ("", socket.gethostname().partition("?")[0]):
+        return None
+    with suppress(OSError):
+        if time.time() - lease.stat().st_mtime < LEASE_SECONDS:
+            return known
+    return None
+
+
+def _is_locked(path: os.PathLike[str]) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

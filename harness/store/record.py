@@ -6,6 +6,10 @@ Fractions are 0..1; MACs and parameters are integers, with the input shape they 
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +19,11 @@ from harness.errors import UserError
 from harness.store.atomic import write_text
 from harness.store.failure import Failure
 from harness.store.layout import Layout
+from harness.store.sealed import DamagedDocumentError, read_sealed, seal
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
+_UNSEALED = (1,)
+_MEND = "The next `bench run` of its cell sets it aside and writes it anew from the stages."
 CellStatus = Literal["complete", "failed", "blocked", "interrupted", "never_run"]
 
 
@@ -187,11 +194,11 @@ class CellRecord(_Part):
         seconds: Wall time of all stages of the cell, shared ones counted whole.
         missing: Reason for each missing value, by its path, e.g. `"steps.1.metrics.mIoU"`; see
             `harness.execution.missing`.
-        provenance: What made the numbers: `stages` (each distinct environment that a stage ran in) and `plugins`;
-            and which command wrote the record, `recorded_by`.
+        provenance: What made the numbers: `stages` (each distinct environment that a stage ran in), `plugins` and, where
+            the baseline was given, its `checkpoint`; and which command wrote the record, `recorded_by`.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     cell: str
     benchmark: str
     task: str
@@ -225,54 +232,85 @@ class CellRecord(_Part):
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
-def write_record(layout: Layout, record: CellRecord) -> None:
-    """Writes the record of a cell, whole or not at all."""
-    write_text(layout.record(record.cell), record.model_dump_json(indent=2) + "\n")
+@dataclass(frozen=True)
+class FoundRecords:
+    """The records of a results folder.
+
+    Attributes:
+        records: All that can be read, in the order of their folders' names.
+        problems: Why each of the others cannot be, as sentences that begin with its path.
+    """
+
+    records: list[CellRecord]
+    problems: list[str]
+
+
+def write_record(layout: Layout, record: CellRecord, *, replace: bool = True) -> None:
+    """Writes the record of a cell, whole or not at all.
+
+    Args:
+        layout: The results folder.
+        record: The record.
+        replace: Whether one that is there is replaced, or left as it is.
+    """
+    write_text(layout.record(record.cell), seal(record.model_dump(mode="json")), replace=replace)
 
 
 def read_record(path: Path) -> CellRecord:
-    """Reads one record.
+    """Reads one record; those of older schema versions are brought up to date.
 
     Raises:
-        UserError: It is not a record, or of a newer schema than this version knows.
+        UserError: There is none, it is damaged, or of a newer schema than this version knows.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror or error})"
+        content = read_sealed(path, newest=RECORD_SCHEMA, unsealed=_UNSEALED)
+    except FileNotFoundError as error:
+        message = f"{path}: there is no record"
         raise UserError(message) from error
+    except DamagedDocumentError as error:
+        newer = "schema version" in error.problem
+        hint = "Install a newer compression-bench to read it." if newer else _MEND
+        raise UserError(str(error), hint) from error
     try:
-        return CellRecord.model_validate_json(content)
+        return CellRecord.model_validate(upgrade(content))
     except ValidationError as error:
-        raise UserError(*_unreadable(path, content, error)) from error
+        first = error.errors()[0]
+        message = f"{path}: not a record: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise UserError(message, _MEND) from error
+
+
+def find_records(layout: Layout) -> FoundRecords:
+    """Reads all records of a results folder; one that cannot be read hides no other."""
+    found = FoundRecords([], [])
+    with _collector_paused():
+        for path in sorted(layout.cells.glob("*/record.json")):
+            try:
+                found.records.append(read_record(path))
+            except UserError as error:
+                found.problems.append(error.message)
+    return found
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Thousands of records are a million objects without cycles; looking for cycles among them takes most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def read_records(layout: Layout) -> list[CellRecord]:
-    """Reads all records of a results folder, in the order of their folders' names.
+    """Returns the records that can be read; see `find_records` for the others."""
+    return find_records(layout).records
 
-    Raises:
-        UserError: One of them cannot be read.
+
+def upgrade(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content of a record of any released schema version as one of the newest.
+
+    * 1 -> 2: a checksum came to the file; the content is the same.
     """
-    return [read_record(path) for path in sorted(layout.cells.glob("*/record.json"))]
-
-
-def _unreadable(path: Path, content: bytes, error: ValidationError) -> tuple[str, str]:
-    version = _claimed_version(content)
-    if version is not None and version > RECORD_SCHEMA:
-        return (
-            f"{path}: schema version {version} is newer than this version of bench reads ({RECORD_SCHEMA})",
-            "Install a newer compression-bench to read these results.",
-        )
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
-    return f"{path}: not a record: {where}: {first['msg']}", "Move the folder away and run the cell again."
-
-
-def _claimed_version(content: bytes) -> int | None:
-    class Claim(BaseModel):
-        schema_version: int
-
-    try:
-        return Claim.model_validate_json(content).schema_version
-    except ValidationError:
-        return None
+    return {**content, "schema_version": RECORD_SCHEMA}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.store.atomic import publish_folder, write_json
+from harness.store.aside import set_aside
+from harness.store.atomic import publish_folder
+from harness.store.checksum import StoredFile, content_problem, describe_file, size_problem
 from harness.store.failure import Failure
 from harness.store.layout import Layout
+from harness.store.sealed import DamagedDocumentError, read_sealed, write_sealed
 
-STAGE_SCHEMA = 1
+STAGE_SCHEMA = 2
+_UNSEALED = (1,)
 StageKind = Literal["train", "prepare", "compress", "recover", "evaluate", "measure"]
 
 
@@ -22,12 +25,14 @@ class StageFile(BaseModel):
     """`stage.json`: what a complete stage did.
 
     Attributes:
-        schema_version: Version of this format.
+        schema_version: Version of this format; 1 had neither `subject` nor `files` nor a checksum.
         kind: Which of the six stages it is.
         identity: Hash of `fields`, whole.
         fields: Everything that determined the outcome; the identity can be recomputed from it.
         label: What people call the stage.
+        subject: Model, data set and seed that it was first run for.
         result: The stage's figures, plain JSON.
+        files: What the stage made, by path below its folder; logs are not in it.
         started: UTC time, ISO 8601.
         seconds: Wall time, that of interrupted tries which it continued included.
         cpu_seconds: CPU time of the worker and its children, in the last try.
@@ -37,12 +42,14 @@ class StageFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     kind: StageKind
     identity: str
     fields: dict[str, Any]
     label: str
+    subject: str = ""
     result: dict[str, Any]
+    files: dict[str, StoredFile] = Field(default_factory=dict)
     started: str
     seconds: float = Field(ge=0)
     cpu_seconds: float = Field(ge=0)
@@ -50,24 +57,110 @@ class StageFile(BaseModel):
     environment: dict[str, Any]
 
 
-def read_stage(layout: Layout, kind: str, identity: str) -> StageFile | None:
-    """Returns the stage if it is complete: its folder is in place and holds its own valid `stage.json`."""
-    path = layout.stage(kind, identity) / "stage.json"
+class FailureFile(BaseModel):
+    """`failure.json`: why a stage failed.
+
+    Attributes:
+        schema_version: Version of this format.
+        kind: Which of the six stages it is.
+        identity: Its identity.
+        label: What people call the stage.
+        failure: Why it failed.
+        transient: The cause lay outside the stage, so that every run tries it again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[2] = 2
+    kind: StageKind
+    identity: str
+    label: str
+    failure: Failure
+    transient: bool = False
+
+
+class FoundStage(NamedTuple):
+    """What lies in a stage's place.
+
+    Attributes:
+        file: The complete stage; `None` if there is none, or none that can be believed.
+        problem: Why what lies there cannot be believed; empty if nothing does or all is well.
+    """
+
+    file: StageFile | None
+    problem: str = ""
+
+
+class FoundFailure(NamedTuple):
+    """What lies in the place of a stage's failure.
+
+    Attributes:
+        file: The failure; `None` if there is none, or none that can be believed.
+        problem: Why what lies there cannot be believed.
+    """
+
+    file: FailureFile | None
+    problem: str = ""
+
+
+def find_stage(layout: Layout, kind: str, identity: str) -> FoundStage:
+    """Looks for a complete stage: a folder in place, with its own whole `stage.json` and all files that it made.
+
+    The files are judged by their lengths; `damaged_files` reads them.
+    """
+    folder = layout.stage(kind, identity)
     try:
-        stage = StageFile.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        stage = _read_stage_file(folder / "stage.json")
+    except FileNotFoundError:
+        return FoundStage(None, f"{folder}: has no stage.json" if folder.exists() else "")
+    except DamagedDocumentError as error:
+        return FoundStage(None, str(error))
+    if stage.identity != identity or stage.kind != kind:
+        return FoundStage(None, f"{folder / 'stage.json'}: belongs to another stage ({stage.label})")
+    problem = size_problem(folder, stage.files)
+    return FoundStage(None, f"{folder}: {problem}") if problem else FoundStage(stage)
+
+
+def read_stage(layout: Layout, kind: str, identity: str) -> StageFile | None:
+    """Returns the stage if it is complete."""
+    return find_stage(layout, kind, identity).file
+
+
+def read_stage_file(path: Path) -> StageFile | None:
+    """Returns the content of any `stage.json`, `None` if it cannot be believed."""
+    try:
+        return _read_stage_file(path)
+    except (DamagedDocumentError, FileNotFoundError):
         return None
-    return stage if stage.identity == identity and stage.kind == kind else None
+
+
+def damaged_files(layout: Layout, stage: StageFile) -> str:
+    """Returns which file of a complete stage is not what was stored, empty if none is; reads all of them."""
+    folder = layout.stage(stage.kind, stage.identity)
+    problem = content_problem(folder, stage.files)
+    return f"{folder}: {problem}" if problem else ""
+
+
+def find_failure(layout: Layout, kind: str, identity: str) -> FoundFailure:
+    """Looks for the failure of a stage that was tried."""
+    path = layout.failure(kind, identity) / "failure.json"
+    try:
+        failure = FailureFile.model_validate(read_sealed(path, newest=STAGE_SCHEMA))
+    except FileNotFoundError:
+        return FoundFailure(None)
+    except DamagedDocumentError as error:
+        return FoundFailure(None, str(error))
+    except ValidationError as error:
+        return FoundFailure(None, f"{path}: {_first(error)}")
+    if failure.identity != identity or failure.kind != kind:
+        return FoundFailure(None, f"{path}: belongs to another stage ({failure.label})")
+    return FoundFailure(failure)
 
 
 def read_failure(layout: Layout, kind: str, identity: str) -> Failure | None:
     """Returns why the stage failed when it was last tried, or `None` if it has not failed."""
-    path = layout.failure(kind, identity) / "failure.json"
-    try:
-        content = json.loads(path.read_bytes())
-        return Failure.model_validate(content["failure"]) if content["identity"] == identity else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    found = find_failure(layout, kind, identity).file
+    return found.failure if found is not None else None
 
 
 def failure_stamp(layout: Layout, kind: str, identity: str) -> int | None:
@@ -76,6 +169,21 @@ def failure_stamp(layout: Layout, kind: str, identity: str) -> int | None:
         return (layout.failure(kind, identity) / "failure.json").stat().st_mtime_ns
     except OSError:
         return None
+
+
+def set_aside_if_damaged(layout: Layout, kind: str, identity: str) -> str:
+    """Moves what lies in a stage's place out of it if it cannot be believed; the caller holds the stage's lock.
+
+    Returns:
+        What was wrong with it; empty if nothing was.
+    """
+    problem = find_stage(layout, kind, identity).problem
+    if problem:
+        set_aside(layout, layout.stage(kind, identity), problem)
+    failure = find_failure(layout, kind, identity).problem
+    if failure:
+        set_aside(layout, layout.failure(kind, identity), failure)
+    return problem or failure
 
 
 def open_work(layout: Layout, kind: str, identity: str, *, keep: bool = False) -> Path:
@@ -94,23 +202,36 @@ def open_work(layout: Layout, kind: str, identity: str, *, keep: bool = False) -
     return work
 
 
-def publish_stage(layout: Layout, work: Path, stage: StageFile) -> None:
-    """Makes a finished stage complete.
+def made_files(work: Path) -> dict[str, StoredFile]:
+    """Returns what a stage has made: everything but logs and the notes that the framework takes for itself."""
+    made = [path for path in sorted(work.glob("*/**/*")) if path.is_file()]
+    names = [path.relative_to(work) for path in made]
+    return {name.as_posix(): describe_file(work / name) for name in names if name.parts[0] != "mmengine"}
 
-    An older complete folder in its place is replaced, an invalid one is set aside; a failure of an earlier
-    try is forgotten.
+
+def publish_stage(layout: Layout, work: Path, stage: StageFile) -> None:
+    """Makes a finished stage complete; a failure of an earlier try is forgotten.
+
+    Raises:
+        FileExistsError: The stage has been published already.
     """
-    write_json(work / "stage.json", stage.model_dump(mode="json"))
-    target = layout.stage(stage.kind, stage.identity)
-    replaced = read_stage(layout, stage.kind, stage.identity) is not None
-    aside = _set_aside(target) if target.exists() else None
-    publish_folder(work, target)
-    if replaced and aside is not None:
-        shutil.rmtree(aside)
+    sealed = stage.model_copy(update={"files": made_files(work)})
+    write_sealed(work / "stage.json", sealed.model_dump(mode="json"))
+    publish_folder(work, layout.stage(stage.kind, stage.identity))
+    shutil.rmtree(layout.forced(stage.kind, stage.identity), ignore_errors=True)
     forget_failure(layout, stage.kind, stage.identity)
 
 
-def publish_failure(layout: Layout, work: Path, kind: str, identity: str, label: str, failure: Failure) -> Failure:
+def publish_failure(
+    layout: Layout,
+    work: Path,
+    kind: StageKind,
+    identity: str,
+    label: str,
+    failure: Failure,
+    *,
+    transient: bool = False,
+) -> Failure:
     """Keeps a failed stage's log and reason; returns the failure with the log's final place."""
     target = layout.failure(kind, identity)
     forget_failure(layout, kind, identity)
@@ -119,9 +240,10 @@ def publish_failure(layout: Layout, work: Path, kind: str, identity: str, label:
     if log.exists():
         log.rename(target / "stage.log")
         failure = failure.model_copy(update={"log": str((target / "stage.log").relative_to(layout.root))})
-    content = {"identity": identity, "kind": kind, "label": label, "failure": failure.model_dump(mode="json")}
-    write_json(target / "failure.json", content)
-    shutil.rmtree(work, ignore_errors=True)
+    file = FailureFile(kind=kind, identity=identity, label=label, failure=failure, transient=transient)
+    write_sealed(target / "failure.json", file.model_dump(mode="json"))
+    if not transient:
+        shutil.rmtree(work, ignore_errors=True)
     return failure
 
 
@@ -131,8 +253,14 @@ def forget_failure(layout: Layout, kind: str, identity: str) -> None:
         shutil.rmtree(layout.failure(kind, identity))
 
 
-def _set_aside(folder: Path) -> Path:
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.aside-{number}")).exists():
-        number += 1
-    return folder.rename(aside)
+def _read_stage_file(path: Path) -> StageFile:
+    content = read_sealed(path, newest=STAGE_SCHEMA, unsealed=_UNSEALED)
+    try:
+        return StageFile.model_validate(content)
+    except ValidationError as error:
+        raise DamagedDocumentError(path, _first(error)) from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -1,46 +1,136 @@
-"""`summary.json`: all cells of a results folder on one page, rebuilt from the records alone."""
+"""`summary.json`: all cells of a results folder on one page, rebuilt from the records alone.
+
+Like in a record, missing values are `null`, never 0 and never left out. Its JSON Schema is `docs/summary.v1.schema.json`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-from harness.store.atomic import write_json
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.store.atomic import write_text
+from harness.store.failure import FailureKind
 from harness.store.layout import Layout
-from harness.store.record import CellRecord, StepResult
+from harness.store.record import CellRecord, CellStatus, StepResult
 from harness.store.stage import StageKind
 
 SUMMARY_SCHEMA = 1
 
 
-def summarize(benchmark: str, records: Sequence[CellRecord]) -> dict[str, Any]:
-    """Returns the summary of some records as plain JSON.
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    `success_rate` is completed / all, `None` without any cell.
+
+class SummaryStats(_Part):
+    """How many cells ended how.
+
+    Attributes:
+        total_experiments: All cells.
+        completed: Those that are complete.
+        failed: Those that failed or are blocked by a failure.
+        success_rate: completed / all, `None` without any cell.
     """
+
+    total_experiments: int = Field(ge=0)
+    completed: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    success_rate: float | None
+
+
+class SummaryRow(_Part):
+    """The flat figures of one cell; see `harness.store.record.CellRecord` for those that are named like its own.
+
+    Attributes:
+        failure: Kind of the failure.
+        channel_reduction: Fraction of the channels that was removed; those of parameters and MACs likewise.
+        params: Parameters of the last model; MACs and bytes likewise.
+        metric: Name of the primary metric.
+        baseline_metric: The primary metric of the baseline, and before and after the last recovery.
+        latency_ratio: Median of candidate / baseline; `low` and `high` are the ends of its 95 % interval.
+        seconds: Wall time of all stages; `train_seconds` and so on, of those of one kind.
+        train_iterations: Optimiser steps that the baseline spent; those of all recoveries likewise.
+        metrics: All metrics of the last model.
+    """
+
+    cell: str
+    pipeline: str
+    method: str
+    setting: float | str | dict[str, float] | None
+    ratio: float | None
+    ratio_of: str | None
+    model: str
+    dataset: str
+    seed: int
+    protocol: str
+    role: Literal["candidate", "control"]
+    status: CellStatus
+    failure: FailureKind | None
+    channel_reduction: float | None
+    param_reduction: float | None
+    macs_reduction: float | None
+    params: int | None
+    macs: int | None
+    size_bytes: int | None
+    metric: str
+    baseline_metric: float | None
+    metric_before_recovery: float | None
+    metric_after_recovery: float | None
+    retention: float | None
+    delta: float | None
+    latency_ratio: float | None
+    latency_ratio_low: float | None
+    latency_ratio_high: float | None
+    latency_verdict: Literal["faster", "same", "slower", "not measurable"] | None
+    seconds: float | None
+    train_seconds: float | None
+    prepare_seconds: float | None
+    compress_seconds: float | None
+    recover_seconds: float | None
+    evaluate_seconds: float | None
+    measure_seconds: float | None
+    train_iterations: int | None
+    recover_iterations: int | None
+    metrics: dict[str, float | None] | None
+
+
+class SummaryFile(_Part):
+    """`summary.json`.
+
+    Attributes:
+        schema_version: Version of this format.
+        benchmark: Name of the benchmark.
+        summary_stats: How many cells ended how.
+        results: One row a cell, in the order of the records.
+    """
+
+    schema_version: Literal[1] = 1
+    benchmark: str
+    summary_stats: SummaryStats
+    results: list[SummaryRow]
+
+
+def summarize(benchmark: str, records: Sequence[CellRecord]) -> SummaryFile:
+    """Returns the summary of some records."""
     completed = sum(record.status == "complete" for record in records)
     failed = sum(record.status in ("failed", "blocked") for record in records)
     total = len(records)
-    return {
-        "schema_version": SUMMARY_SCHEMA,
-        "benchmark": benchmark,
-        "summary_stats": {
-            "total_experiments": total,
-            "completed": completed,
-            "failed": failed,
-            "success_rate": completed / total if total else None,
-        },
-        "results": [flatten(record) for record in records],
-    }
+    stats = SummaryStats(
+        total_experiments=total, completed=completed, failed=failed, success_rate=completed / total if total else None
+    )
+    # Rows come from validated records, and there may be ten thousand of them.
+    rows = [SummaryRow.model_construct(**flatten(record)) for record in records]
+    return SummaryFile.model_construct(benchmark=benchmark, summary_stats=stats, results=rows)
 
 
 def write_summary(layout: Layout, benchmark: str, records: Sequence[CellRecord]) -> None:
     """Writes `summary.json`, whole or not at all."""
-    write_json(layout.summary, summarize(benchmark, records))
+    write_text(layout.summary, summarize(benchmark, records).model_dump_json(indent=2) + "\n")
 
 
 def flatten(record: CellRecord) -> dict[str, Any]:
-    """Returns the flat figures of a record: what a report's row and a data frame need."""
+    """Returns the flat figures of a record, the fields of `SummaryRow`: what a report's row and a data frame need."""
     latency, final = record.latency, _last(record)
     size = final.size if final else None
     base = record.baseline

@@ -1,9 +1,14 @@
 """A planned cell and its stage files, made by hand, for tests of what reads them."""
 
+import shutil
+
 from harness.execution.states import read_states
 from harness.plan.cell import Cell, ModelPoint, PlannedCell
 from harness.plan.identity import StageFields
+from harness.plan.plan import Plan
 from harness.plan.stage import Stage
+from harness.registry import MethodDescriptor, Metric, TaskDescriptor
+from harness.spec.benchmark import Benchmark
 from harness.spec.pipeline import parse_pipeline
 from harness.store.stage import StageFile, publish_stage
 
@@ -52,11 +57,14 @@ def make_cell(pipeline="l1@0.5+finetune"):
 
 
 def complete(layout, stage, *, seconds=1.0, environment=None, **result):
+    """Completes a stage with a small file for its model; what was complete before is replaced."""
+    shutil.rmtree(layout.stage(stage.kind, stage.identity), ignore_errors=True)
     work = layout.work(stage.kind, stage.identity)
-    work.mkdir(parents=True)
+    (work / "model").mkdir(parents=True)
+    (work / "model" / "weights.bin").write_bytes(stage.identity.encode())
     file = StageFile(
         kind=stage.kind, identity=stage.identity, fields=stage.fields.model_dump(mode="json"), label=stage.label,
-        result={**_default_result(stage), **result}, started="2026-01-01T00:00:00+00:00", seconds=seconds,
+        subject=stage.subject, result={**default_result(stage.kind), **result}, started="2026-01-01T00:00:00+00:00", seconds=seconds,
         cpu_seconds=seconds, environment=environment or {"python": "3.12"},
     )  # fmt: skip
     publish_stage(layout, work, file)
@@ -74,7 +82,8 @@ def states_of(layout, planned):
     return read_states(planned.stages, layout)
 
 
-def _default_result(stage):
+def default_result(kind):
+    """The figures of a stage as the readers of `stage.json` expect them."""
     size = {"params": 100, "macs": 1000, "input_shape": [1, 3, 8, 8], "bytes": 400}
     small = {"params": 50, "macs": 250, "input_shape": [1, 3, 8, 8], "bytes": 200}
     return {
@@ -84,4 +93,17 @@ def _default_result(stage):
         "recover": {"size": small, "iterations": 20},
         "evaluate": {"metrics": {"score": 0.5}, "split": "test"},
         "measure": {"latency": LATENCY},
-    }[stage.kind]
+    }[kind]
+
+
+def make_plan_of(pipelines):
+    """A plan of cells as `make_cell` makes them; they share what has one identity."""
+    task = TaskDescriptor(
+        name="invented", summary="x", implementation="nowhere:Nothing", metrics=(Metric(name="score"),)
+    )
+    methods = {
+        name: MethodDescriptor(name=name, summary="x", implementation="nowhere:Nothing", family="x", axis=axis)
+        for name, axis in (("l1", "ratio"), ("finetune", None))
+    }
+    cells = tuple(make_cell(pipeline) for pipeline in pipelines)
+    return Plan(benchmark=Benchmark(name="noop", deterministic=True), task=task, methods=methods, cells=cells)

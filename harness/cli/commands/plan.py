@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from harness.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.plan.plan import Plan
+    from harness.plan.stage import Stage
 
 
 def plan(
@@ -24,38 +26,45 @@ def plan(
     pipelines: options.Pipelines = None,
     controls: options.Controls = None,
     seeds: options.Seeds = None,
+    deterministic: options.Deterministic = None,
     assignments: options.Assignments = None,
+    checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     device: options.Device = "auto",
     limit: options.Limit = None,
     skip_existing: options.Skip = True,
-    retry: options.Retry = "none",
+    retry: options.Retry = "interrupted",
+    force: options.Force = None,
     disable: options.Disable = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what `bench run` would do with the same flags, and why."""
     given = locals()
+    from harness.cli.force import force_rule
     from harness.cli.planning import plan_of
 
     made, folder = plan_of(
         benchmark,
         options.grid_flags(given),
         assignments,
+        checkpoint=checkpoint,
         out=out,
         device=device,
         limit=limit,
         disabled=options.names_of(disable),
     )
-    show_plan(made, folder, retry=retry, skip_existing=skip_existing, as_json=as_json)
+    show_plan(made, folder, retry=retry, force=force_rule(force, skip_existing=skip_existing), as_json=as_json)
 
 
-def show_plan(plan: Plan, folder: Path, *, retry: str, skip_existing: bool, as_json: bool) -> None:
+def show_plan(
+    plan: Plan, folder: Path, *, retry: str, force: Callable[[Stage], bool] | None, as_json: bool
+) -> None:
     """Prints a plan as a table or as JSON."""
     from harness.cli.retry import retry_rule
     from harness.execution.preview import preview
     from harness.store.layout import Layout
 
-    shown = preview(plan, Layout(folder), retry=retry_rule(retry), skip_existing=skip_existing)
+    shown = preview(plan, Layout(folder), retry=retry_rule(retry), force=force)
     if as_json:
         import json
 

@@ -60,7 +60,10 @@ def show_report(
     if sort:
         require_column(sort.removeprefix("-"), "--sort")
     render = None if format_name == "rich" else find_renderer(format_name)
-    rows = make_rows(collect_runs(folder), sort)
+    runs = collect_runs(folder)
+    for problem in (problem for run in runs for problem in run.problems):
+        typer.echo(f"warning: left out: {problem}", err=True)
+    rows = make_rows(runs, sort)
     if columns == "all" or (columns is None and format_name in ("csv", "json")):
         names = list(COLUMNS)
     else:

@@ -29,13 +29,17 @@ def run(
     pipelines: options.Pipelines = None,
     controls: options.Controls = None,
     seeds: options.Seeds = None,
+    deterministic: options.Deterministic = None,
     assignments: options.Assignments = None,
+    checkpoint: options.Checkpoint = None,
+    trust_checkpoint: options.TrustedCheckpoints = None,
     out: options.Out = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Stages to run at once.")] = 1,
     device: options.Device = "auto",
     limit: options.Limit = None,
     skip_existing: options.Skip = True,
-    retry: options.Retry = "none",
+    retry: options.Retry = "interrupted",
+    force: options.Force = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=1, help="Seconds a stage may take.", show_default="no limit")
     ] = None,
@@ -52,21 +56,26 @@ def run(
     Without models and data sets, the embedded demo ones are used.
     """
     given = locals()
+    from harness.cli.checkpoints import trusted_checkpoints
+    from harness.cli.force import force_rule
     from harness.cli.planning import plan_of
 
     plan, folder = plan_of(
         benchmark,
         options.grid_flags(given),
         assignments,
+        checkpoint=checkpoint,
         out=out,
         device=device,
         limit=limit,
         disabled=options.names_of(disable),
     )
+    trusted = trusted_checkpoints(plan.benchmark, trust_checkpoint or [])
+    forced = force_rule(force, skip_existing=skip_existing)
     if dry_run:
         from harness.cli.commands.plan import show_plan
 
-        show_plan(plan, folder, retry=retry, skip_existing=skip_existing, as_json=False)
+        show_plan(plan, folder, retry=retry, force=forced, as_json=False)
         return
     from rich.console import Console
 
@@ -78,17 +87,18 @@ def run(
         workers=workers,
         device=device,
         disabled=options.names_of(disable),
-        skip_existing=skip_existing,
+        force=forced,
         retry=retry_rule(retry),
         timeout=timeout,
         fail_fast=fail_fast,
+        trusted=trusted,
     )
     console = Console()
     outcome = carry_out(plan, Layout(folder), settings, console)
-    _conclude(outcome, folder, console, skip_existing=skip_existing)
+    _conclude(outcome, folder, console, forced=forced is not None)
 
 
-def _conclude(outcome: RunOutcome, folder: Path, console: Console, *, skip_existing: bool) -> None:
+def _conclude(outcome: RunOutcome, folder: Path, console: Console, *, forced: bool) -> None:
     from harness.cli.commands.report import show_report
 
     def say(text: str, style: str | None = None) -> None:
@@ -97,10 +107,10 @@ def _conclude(outcome: RunOutcome, folder: Path, console: Console, *, skip_exist
     if outcome.interrupted:
         complete = sum(record.status == "complete" for record in outcome.records)
         say(f"\nInterrupted: {complete} of {len(outcome.records)} cells are complete.", "yellow")
-        if skip_existing:
-            say("The same command goes on where this one stopped.")
+        if forced:
+            say("The same command begins anew; without --force (or --no-skip-existing) it goes on with what is left.")
         else:
-            say("The same command begins anew; without --no-skip-existing it keeps what is complete, old or new.")
+            say("The same command goes on where this one stopped.")
         raise typer.Exit(INTERRUPTED)
     if not outcome.executed:
         say(f"Nothing to do: all stages of the {len(outcome.records)} cells are settled in {folder}.")

@@ -71,7 +71,8 @@ def test_what_is_a_device_is_not(bench, device):
     ("flags", "advice"),
     [
         ((), "The same command goes on"),
-        (("--no-skip-existing",), "The same command begins anew; without --no-skip-existing"),
+        (("--no-skip-existing",), "The same command begins anew; without --force (or --no-skip-existing)"),
+        (("--force", "measure"), "The same command begins anew; without --force"),
     ],
 )
 def test_an_interrupted_run_says_how_to_go_on(bench, monkeypatch, flags, advice):

@@ -1,11 +1,15 @@
 """An interrupted training goes on as if nothing had happened."""
 
+import pickle
+
 import pytest
 import torch
+from malicious import Touch
 from mmengine.hooks import Hook
+from mmengine.runner.checkpoint import CheckpointLoader
 from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
 
-from harness.engine.continuation import newest_checkpoint
+from harness.engine.continuation import usable_checkpoint
 from harness.engine.training import train
 from harness.registry import LoaderRequest
 from harness.spec.budget import TrainingBudget
@@ -56,12 +60,45 @@ def test_weights_and_outcome_are_those_of_an_uninterrupted_training(bench, file,
     assert list(work.glob("*.pth")) == []
 
 
-def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
-    torch.save({"x": torch.zeros(100)}, tmp_path / "iter_2.pth")
-    torch.save({"x": torch.zeros(100)}, tmp_path / "iter_10.pth")
-    assert newest_checkpoint(tmp_path) == tmp_path / "iter_10.pth"
-    content = (tmp_path / "iter_10.pth").read_bytes()
-    (tmp_path / "iter_10.pth").write_bytes(content[: len(content) // 2])
-    assert newest_checkpoint(tmp_path) == tmp_path / "iter_2.pth"
+def test_mmengine_never_loads_a_checkpoint_itself(bench, file, tmp_path, monkeypatch):  # noqa: F811
+    def unpickle(*arguments, **options):
+        pytest.fail("mmengine's own loader was the way in")
+
+    monkeypatch.setattr(CheckpointLoader, "_schemes", {**CheckpointLoader._schemes, "": unpickle})
+    with pytest.raises(KeyboardInterrupt):
+        run(bench, build(bench, file, 0.0), tmp_path / "work", [Interrupt(at=7)])
+    assert run(bench, build(bench, file, 0.0), tmp_path / "work").continued_from == 6
+
+
+def test_a_planted_pickle_runs_nothing_and_does_not_stop_the_training(bench, file, tmp_path, caplog):  # noqa: F811
+    work, marker = tmp_path / "work", tmp_path / "marker"
+    work.mkdir()
+    torch.save({"state_dict": Touch(marker)}, work / "iter_2.pth")
+    (work / "iter_4.pth").write_bytes(pickle.dumps(Touch(marker), protocol=2))
+    outcome = run(bench, build(bench, file, 0.0), work)
+    assert not marker.exists()
+    assert (outcome.iterations, outcome.continued_from) == (20, 0)
+    assert sorted(path.name for path in work.glob("iter*")) == ["iter_2.pth.refused", "iter_4.pth.refused"]
+    assert "does not continue from iter_2.pth, now iter_2.pth.refused" in caplog.text
+    assert caplog.text.count("asks for posix.system") == 2
+
+
+def checkpoint_of(network, **content):
+    state = {"meta": {"iter": 2}, "message_hub": {}, "optimizer": {}, "bench": {}}
+    return {"state_dict": network.state_dict(), **state, **content}
+
+
+def test_the_newest_checkpoint_that_is_whole_and_of_the_model_is_used(tmp_path):
+    network = torch.nn.Linear(3, 2)
+    torch.save(checkpoint_of(network), tmp_path / "iter_2.pth")
+    torch.save(checkpoint_of(torch.nn.Linear(4, 2)), tmp_path / "iter_10.pth")
+    torch.save(checkpoint_of(network, optimizer=None), tmp_path / "iter_11.pth")
+    torch.save(checkpoint_of(network), tmp_path / "iter_12.pth")
+    content = (tmp_path / "iter_12.pth").read_bytes()
+    (tmp_path / "iter_12.pth").write_bytes(content[: len(content) // 2])
+    (tmp_path / "iter_x.pth").write_bytes(b"")
+    assert usable_checkpoint(tmp_path, network) == f"bench:{tmp_path / 'iter_2.pth'}"
+    refused = sorted(path.name for path in tmp_path.glob("*.refused"))
+    assert refused == ["iter_10.pth.refused", "iter_11.pth.refused", "iter_12.pth.refused"]
     (tmp_path / "iter_2.pth").write_bytes(b"")
-    assert newest_checkpoint(tmp_path) is None
+    assert usable_checkpoint(tmp_path, network) is None

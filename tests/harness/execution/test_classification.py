@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from harness import errors
-from harness.execution.classification import failure_of, lost_worker
+from harness.execution.classification import ended_from_outside, failure_of, lost_worker
 from harness.store.failure import FailureKind
 
 
@@ -61,5 +61,22 @@ def test_message_hint_and_traceback():
 
 
 def test_lost_worker_says_how():
-    assert "signal 9" in lost_worker(-9).message
-    assert "exit code 3" in lost_worker(3).message
+    assert lost_worker(-9).message == "the worker was ended from outside by SIGKILL"
+    assert lost_worker(-11).message == "the worker was killed by SIGSEGV"
+    assert lost_worker(-40).message == "the worker was killed by signal 40"
+    assert lost_worker(3).message == "the worker ended with exit code 3"
+    assert {lost_worker(code).kind for code in (-9, -11, 3)} == {"worker_lost"}
+
+
+@pytest.mark.parametrize(("code", "kind"), [(-9, "oom"), (-15, "worker_lost"), (-11, "worker_lost"), (1, "worker_lost")])
+def test_only_a_kill_is_laid_to_full_memory(code, kind):
+    failure = lost_worker(code, killed_for_memory=True)
+    assert failure.kind == kind
+    assert f"--retry {kind}" in failure.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "outside"), [(-9, True), (-15, True), (-1, True), (-2, True), (-11, False), (-6, False), (9, False), (0, False)]
+)
+def test_signals_of_others_are_told_from_those_of_a_fault(code, outside):
+    assert ended_from_outside(code) is outside

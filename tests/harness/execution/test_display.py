@@ -65,7 +65,7 @@ def test_off_a_terminal_a_finished_stage_is_one_line_and_teaches_the_estimator(p
     plain.now += 12.34
     plain.finish(TRAIN)
     assert plain.lines[-1] == "[1/8] done   train model (model · data · seed 0)  12.3 s"
-    assert plain.estimator.remaining([TRAIN]) == pytest.approx(12.34)
+    assert plain.estimator.remaining({"train": 1}) == pytest.approx(12.34)
 
 
 def test_a_stage_of_another_process_teaches_nothing(plain):
@@ -74,7 +74,7 @@ def test_a_stage_of_another_process_teaches_nothing(plain):
     assert plain.lines[0].endswith("done by another process")
     assert "tried by another process" in plain.lines[1]
     assert "0.0 s" not in plain.stream.getvalue()
-    assert plain.estimator.remaining([TRAIN]) is None
+    assert plain.estimator.remaining({"train": 1}) is None
 
 
 def test_a_failure_says_why_what_to_do_and_where_its_log_is(plain):
@@ -82,7 +82,7 @@ def test_a_failure_says_why_what_to_do_and_where_its_log_is(plain):
     plain.finish(TRAIN, "failed", Failure(kind="oom", message="too [big]", hint="buy more", log="failures/x/stage.log"))
     assert plain.lines[1].startswith("[1/8] FAILED train model")
     assert [line.strip() for line in plain.lines[2:]] == ["oom: too [big]", "buy more", "log: failures/x/stage.log"]
-    assert plain.estimator.remaining([TRAIN]) is None
+    assert plain.estimator.remaining({"train": 1}) is None
 
 
 def test_in_a_terminal_rows_come_and_go_and_the_rest_is_estimated(tmp_path):

@@ -1,19 +1,30 @@
 """The scheduler against an executor that only pretends: order, exclusiveness, failures, sharing."""
 
+import shutil
 import time
+from functools import partial
 
 import pytest
 
+from harness.execution.forcing import remove_forced
 from harness.execution.local import Event
 from harness.execution.messages import DoneMessage, FailedMessage
 from harness.execution.scheduler import JobSettings, Scheduler
-from harness.execution.states import read_states
+from harness.execution.states import RetryRule, read_states
 from harness.plan.identity import StageFields
 from harness.plan.stage import Stage
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.lock import StageLock
-from harness.store.stage import StageFile, publish_failure, publish_stage, read_failure
+from harness.store.stage import (
+    StageFile,
+    damaged_files,
+    find_failure,
+    find_stage,
+    publish_failure,
+    publish_stage,
+    read_failure,
+)
 
 
 def stage(name, kind="train", **inputs):
@@ -27,20 +38,35 @@ LOW = stage("low", "compress", model=TRAIN, state=PREPARE)
 HIGH = stage("high", "compress", model=TRAIN, state=PREPARE)
 MEASURE = stage("measure", "measure", candidate=LOW, baseline=TRAIN)
 STAGES = [TRAIN, PREPARE, LOW, MEASURE, HIGH]
+KILLED = FailedMessage(failure=Failure(kind="worker_lost", message="the worker was ended from outside by SIGKILL"))
 
 
-class Quiet:
+class Told:
+    """A display that notes what it is told."""
+
+    def __init__(self):
+        self.withdrawals, self.notices = [], []
+
     def started(self, stage): ...
     def progressed(self, stage, message): ...
     def finished(self, stage, states): ...
 
+    def withdrawn(self, stage, reason):
+        self.withdrawals.append((stage.label, reason))
+
+    def noticed(self, text):
+        self.notices.append(text)
+
 
 class PretendExecutor:
-    """Finishes one job at each wait; `fail` and `lose` name the stages that go wrong."""
+    """Finishes one job at each wait.
 
-    def __init__(self, layout, workers=1, fail=(), lose=(), interrupt_at=None):
+    `fail` and `lose` name the stages that go wrong, `kill` how often the worker of a stage is ended from outside.
+    """
+
+    def __init__(self, layout, workers=1, fail=(), lose=(), kill=None, interrupt_at=None):
         self.layout, self.workers, self.fail, self.lose = layout, workers, set(fail), set(lose)
-        self.interrupt_at = interrupt_at
+        self.kill, self.interrupt_at = dict(kill or {}), interrupt_at
         self.jobs, self.ran, self.together, self.closed = [], [], [], False
 
     @property
@@ -65,10 +91,13 @@ class PretendExecutor:
         failure = FailedMessage(failure=Failure(kind="oom", message="x"))
         if job.label in self.lose:
             return [Event(job.identity, failure, lost=True)]
+        if self.kill.get(job.label):
+            self.kill[job.label] -= 1
+            return [Event(job.identity, KILLED, lost=True, transient=True)]
         if job.label in self.fail:
             publish_failure(self.layout, job.work, job.fields.kind, job.identity, job.label, failure.failure)
             return [Event(job.identity, failure)]
-        publish_stage(self.layout, job.work, file_of(job.fields, job.identity))
+        publish(self.layout, job.fields, job.identity)
         return [Event(job.identity, DoneMessage())]
 
     def cancel(self, identity):
@@ -78,11 +107,15 @@ class PretendExecutor:
         self.closed = True
 
 
-def file_of(fields, identity):
-    return StageFile(
+def publish(layout, fields, identity):
+    work = layout.work(fields.kind, identity)
+    (work / "model").mkdir(parents=True, exist_ok=True)
+    (work / "model" / "weights.bin").write_text(identity)
+    file = StageFile(
         kind=fields.kind, identity=identity, fields=fields.model_dump(), label="", result={},
         started="", seconds=0, cpu_seconds=0, environment={},
     )  # fmt: skip
+    publish_stage(layout, work, file)
 
 
 @pytest.fixture
@@ -90,11 +123,12 @@ def layout(tmp_path):
     return Layout(tmp_path)
 
 
-def schedule(layout, executor, states, settled=lambda stage: None, *, measure_last=False, redo=False, **settings):
+def schedule(layout, executor, states, settled=lambda stage: None, *, measure_last=False, **settings):
+    display = Told()
     Scheduler(
-        states, layout, executor, Quiet(), JobSettings("cpu", 1, (), **settings), settled,
-        measure_last=measure_last, redo=redo,
-    ).run()  # fmt: skip
+        states, layout, executor, display, JobSettings("cpu", 1, (), **settings), settled, measure_last=measure_last
+    ).run()
+    return display
 
 
 def run(layout, executor, *, measure_last=False, **reading):
@@ -118,14 +152,6 @@ def test_a_second_run_does_nothing(layout):
     again = PretendExecutor(layout)
     run(layout, again)
     assert again.ran == []
-
-
-def test_no_skip_existing_runs_everything_again(layout):
-    run(layout, PretendExecutor(layout))
-    states = read_states(STAGES, layout, skip_existing=False)
-    again = PretendExecutor(layout)
-    schedule(layout, again, states, redo=True)
-    assert len(again.ran) == 5
 
 
 def test_measure_shares_its_host_with_nothing(layout):
@@ -158,7 +184,7 @@ def test_failed_stays_failed_until_it_is_retried(layout):
     assert states[LOW] == "failed"
     assert states[MEASURE] == "blocked"
     retried = PretendExecutor(layout)
-    states, _ = run(layout, retried, retry=lambda failure: failure.kind == "oom")
+    states, _ = run(layout, retried, retry=RetryRule(lambda failure: failure.kind == "oom"))
     assert retried.ran == ["low", "measure"]
     assert states.count("complete") == 5
 
@@ -179,24 +205,37 @@ def test_a_stage_published_before_its_worker_died_is_complete(layout):
         def submit(self, job):
             super().submit(job)
             if job.label == "low":
-                publish_stage(self.layout, job.work, file_of(job.fields, job.identity))
+                publish(self.layout, job.fields, job.identity)
 
     states, _ = run(layout, DiesLate(layout, lose=["low"]))
     assert states.count("complete") == 5
     assert read_failure(layout, LOW.kind, LOW.identity) is None
 
 
+@pytest.mark.parametrize("wanted", [LOW, PREPARE, TRAIN])
+def test_forced_stages_run_again_with_all_that_starts_from_them(layout, wanted):
+    run(layout, PretendExecutor(layout))
+    behind = remove_forced(STAGES, layout, lambda stage: stage == wanted)
+    again = PretendExecutor(layout)
+    states, _ = run(layout, again)
+    assert again.ran == [stage.label for stage in behind]
+    assert again.ran[0] == wanted.label
+    assert again.ran[-1] == ("measure" if wanted == LOW else "high")
+    assert states.count("complete") == 5
+    assert list(layout.aside.iterdir()) == [], "the old ones go when their successors are there"
+
+
 def test_a_lost_worker_is_no_success_because_an_earlier_run_was_one(layout):
     run(layout, PretendExecutor(layout))
-    states = read_states(STAGES, layout, skip_existing=False)
-    executor = PretendExecutor(layout, lose=["low"])
-    schedule(layout, executor, states, redo=True)
+    remove_forced(STAGES, layout, lambda stage: stage == LOW)
+    states, _ = run(layout, PretendExecutor(layout, lose=["low"]))
     assert states[LOW] == "failed"
+    assert (layout.forced(LOW.kind, LOW.identity) / "stage.json").exists(), "no successor, so the old one is kept"
 
 
 def test_a_retry_that_failed_in_another_process_is_not_repeated(layout):
     run(layout, PretendExecutor(layout, fail=["train"]))
-    states = read_states(STAGES, layout, retry=lambda failure: True)
+    states = read_states(STAGES, layout, retry=RetryRule(lambda failure: True))
     work = layout.work(TRAIN.kind, TRAIN.identity)
     work.mkdir(parents=True)
     time.sleep(0.01)
@@ -205,26 +244,6 @@ def test_a_retry_that_failed_in_another_process_is_not_repeated(layout):
     schedule(layout, executor, states)
     assert executor.ran == []
     assert states[TRAIN] == "failed"
-
-
-@pytest.mark.parametrize(
-    ("stage_", "redo", "kept"), [(TRAIN, False, True), (TRAIN, True, False), (PREPARE, False, False)]
-)
-def test_only_trainings_find_what_an_interrupted_try_left(layout, stage_, redo, kept):
-    left = layout.work(stage_.kind, stage_.identity) / "checkpoint"
-    left.parent.mkdir(parents=True)
-    left.write_text("")
-    found = []
-
-    class Looks(PretendExecutor):
-        def submit(self, job):
-            if job.identity == stage_.identity:
-                found.append((job.work / "checkpoint").exists())
-            super().submit(job)
-
-    states = read_states(STAGES, layout, skip_existing=not redo)
-    schedule(layout, Looks(layout), states, redo=redo)
-    assert found == [kept]
 
 
 def test_a_failure_in_another_process_is_not_run_again_here(layout):
@@ -241,7 +260,7 @@ def test_a_failure_in_another_process_is_not_run_again_here(layout):
 
 def test_a_retry_that_is_interrupted_first_forgets_nothing(layout):
     run(layout, PretendExecutor(layout, fail=["low"]))
-    states = read_states(STAGES, layout, retry=lambda failure: True)
+    states = read_states(STAGES, layout, retry=RetryRule(lambda failure: True))
     assert states[LOW] == "waiting"
     assert read_failure(layout, LOW.kind, LOW.identity) is not None
 
@@ -294,13 +313,152 @@ def test_a_stage_that_another_process_runs_is_waited_for_and_not_run(layout):
         def wait(self, timeout):
             self.waits += 1
             if self.waits == 3:
-                work = layout.work(TRAIN.kind, TRAIN.identity)
-                work.mkdir(parents=True)
-                publish_stage(layout, work, file_of(TRAIN.fields, TRAIN.identity))
+                publish(layout, TRAIN.fields, TRAIN.identity)
                 lock.release()
             return super().wait(timeout)
 
     executor = Elsewhere(layout)
     states, _ = run(layout, executor)
     assert executor.ran == ["prepare", "low", "measure", "high"]
+    assert states.count("complete") == 5
+
+
+@pytest.mark.parametrize(("kills", "tries"), [(1, 2), (2, 3)])
+def test_a_stage_whose_worker_is_ended_from_outside_is_tried_again(layout, kills, tries):
+    executor = PretendExecutor(layout, kill={"low": kills})
+    states = read_states(STAGES, layout)
+    told = schedule(layout, executor, states)
+    assert executor.ran.count("low") == tries
+    assert told.withdrawals == [("low", KILLED.failure.message)] * kills
+    assert states.count("complete") == 5
+    assert read_failure(layout, LOW.kind, LOW.identity) is None
+
+
+def test_it_is_given_up_after_three_tries_until_the_next_run(layout):
+    executor = PretendExecutor(layout, kill={"low": 9})
+    states = read_states(STAGES, layout)
+    schedule(layout, executor, states)
+    assert executor.ran == ["train", "prepare", "low", "low", "low", "high"]
+    assert [states[stage] for stage in (LOW, MEASURE, HIGH)] == ["failed", "blocked", "complete"]
+    stored = find_failure(layout, LOW.kind, LOW.identity).file
+    assert (stored.failure.kind, stored.transient) == ("worker_lost", True)
+    nothing, next_run = PretendExecutor(layout), PretendExecutor(layout)
+    run(layout, nothing, retry=RetryRule(interrupted=False))
+    assert nothing.ran == []
+    states, _ = run(layout, next_run)
+    assert next_run.ran == ["low", "measure"]
+    assert states.count("complete") == 5
+
+
+def test_tries_are_counted_stage_by_stage(layout):
+    executor = PretendExecutor(layout, kill={"train": 2, "low": 2, "high": 2})
+    states, _ = run(layout, executor)
+    assert states.count("complete") == 5
+    assert len(executor.ran) == 5 + 6
+
+
+def test_a_worker_that_dies_by_its_own_fault_is_not_tried_again(layout):
+    executor = PretendExecutor(layout, lose=["low"])
+    run(layout, executor)
+    assert executor.ran.count("low") == 1
+    assert find_failure(layout, LOW.kind, LOW.identity).file.transient is False
+
+
+def forget(layout, *stages):
+    for stage_ in stages:
+        shutil.rmtree(layout.stage(stage_.kind, stage_.identity))
+
+
+def weights_of(layout, stage_):
+    return layout.stage(stage_.kind, stage_.identity) / "model" / "weights.bin"
+
+
+def test_damage_in_an_input_is_set_aside_and_only_its_stage_runs_again(layout):
+    run(layout, PretendExecutor(layout))
+    forget(layout, LOW, MEASURE)
+    weights = weights_of(layout, TRAIN)
+    weights.write_text(weights.read_text().upper())
+    executor = PretendExecutor(layout)
+    states = read_states(STAGES, layout)
+    assert states[TRAIN] == "complete", "at first by lengths alone"
+    told = schedule(layout, executor, states)
+    assert executor.ran == ["train", "low", "measure"], "what was made from it while it was whole stays"
+    assert states.count("complete") == 5
+    (notice,) = told.notices
+    assert notice.startswith(f"set aside: {layout.stage(TRAIN.kind, TRAIN.identity)}: model/weights.bin was changed")
+    (kept,) = layout.aside.glob("stages-train-*-1")
+    assert (kept / "model" / "weights.bin").read_text() == TRAIN.identity.upper()
+    file, _ = find_stage(layout, TRAIN.kind, TRAIN.identity)
+    assert damaged_files(layout, file) == ""
+
+
+def test_an_input_that_vanished_meanwhile_runs_again(layout):
+    run(layout, PretendExecutor(layout))
+    forget(layout, HIGH)
+    states = read_states(STAGES, layout)
+    forget(layout, PREPARE)
+    executor = PretendExecutor(layout)
+    told = schedule(layout, executor, states)
+    assert executor.ran == ["prepare", "high"]
+    assert states.count("complete") == 5
+    assert told.notices == []
+
+
+def test_inputs_of_earlier_runs_are_read_once_and_those_of_this_run_not_at_all(layout, monkeypatch):
+    read = []
+
+    def reading(layout, file):
+        read.append(file.identity)
+        return damaged_files(layout, file)
+
+    monkeypatch.setattr("harness.execution.scheduler.damaged_files", reading)
+    run(layout, PretendExecutor(layout))
+    assert read == []
+    forget(layout, LOW, HIGH, MEASURE)
+    run(layout, PretendExecutor(layout))
+    assert sorted(read) == sorted([TRAIN.identity, PREPARE.identity])
+
+
+@pytest.mark.parametrize("name", ["stage.json", "failure.json"])
+def test_a_damaged_document_in_a_stages_place_is_set_aside_when_it_runs(layout, name):
+    run(layout, PretendExecutor(layout, fail=["low"] if name == "failure.json" else []))
+    place = {"stage.json": layout.stage, "failure.json": layout.failure}[name](LOW.kind, LOW.identity)
+    (place / name).write_text("{")
+    executor = PretendExecutor(layout)
+    states = read_states(STAGES, layout)
+    told = schedule(layout, executor, states)
+    assert executor.ran[0] == "low"
+    assert states.count("complete") == 5
+    (notice,) = told.notices
+    assert notice.startswith(f"set aside: {place / name}: is not JSON")
+    (kept,) = layout.aside.glob("*-1")
+    assert (kept / name).read_text() == "{"
+
+
+def test_a_stage_that_another_machine_took_over_is_left_to_it(layout, monkeypatch):
+    """Our heartbeat did not reach the folder for too long: the job ends here, its outcome comes from there."""
+    monkeypatch.setattr("harness.execution.scheduler.StageLock", partial(StageLock, lease_seconds=0.3))
+    lease = layout.lock(LOW.kind, LOW.identity, "lease")
+
+    class Silent(PretendExecutor):
+        taken = None
+
+        def wait(self, timeout):
+            time.sleep(0.01)
+            if self.jobs and self.jobs[0].label == "low":
+                if self.taken is None:
+                    self.taken = lease.with_name("taken")
+                    self.taken.write_text(lease.read_text())
+                    self.taken.rename(lease)
+                return []
+            if self.taken is not None and lease.exists():
+                publish(self.layout, LOW.fields, LOW.identity)
+                lease.unlink()
+            return super().wait(timeout)
+
+    executor = Silent(layout)
+    states = read_states(STAGES, layout)
+    told = schedule(layout, executor, states)
+    assert sorted(executor.ran) == sorted(stage.label for stage in STAGES), "each ran here once at most"
+    assert told.withdrawals == [("low", "another process on the results folder has taken it over")]
     assert states.count("complete") == 5

@@ -1,11 +1,12 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.spec.pipeline import MethodCall, Pipeline, Step, parse_pipeline, with_default_recoveries
+from harness.spec.method_entry import method_variants
+from harness.spec.pipeline import MethodCall, Pipeline, Step, parse_pipeline, split_list, with_default_recoveries
 from harness.spec.setting import Budget
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,6}", fullmatch=True)
@@ -17,13 +18,19 @@ lookalikes = st.sampled_from(["1", "-2.5", "1e3", "True", "none", "nan", "-inf",
 scalars = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | finite | st.text(max_size=8) | lookalikes
 values = scalars | st.lists(scalars, max_size=3)
 options = st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,6}", fullmatch=True), values, max_size=3)
+any_character = st.characters()  # of all categories: controls, separators, lone surrogates
 calls = st.builds(MethodCall, method_names, settings_of_methods, options)
 pipelines = st.lists(st.lists(calls, min_size=1, max_size=3).map(tuple).map(Step), min_size=1, max_size=3).map(
     lambda steps: Pipeline(tuple(steps))
 )
 
 
-@settings(max_examples=300, deadline=None)
+def typed(value):
+    """The value with its type, which `==` does not see: 1, 1.0 and True are equal."""
+    return [typed(item) for item in value] if isinstance(value, list) else (type(value), value)
+
+
+@settings(max_examples=200, deadline=None)
 @given(pipelines)
 def test_text_and_pipeline_are_inverse(pipeline):
     text = str(pipeline)
@@ -31,6 +38,84 @@ def test_text_and_pipeline_are_inverse(pipeline):
     assert again == pipeline
     assert hash(again) == hash(pipeline)
     assert str(again) == text
+
+
+lookalike_values = st.sampled_from([1, 1.0, True, "1", "true", None, "none", [], [1], [1.0], -0.0, 0.0, "a"])
+lookalike_calls = st.builds(
+    MethodCall,
+    st.sampled_from("ab"),
+    st.sampled_from([None, 0, -0.0, 1, "int8", Budget("size", 1), Budget("size", 1.0)]),
+    st.dictionaries(st.sampled_from("xy"), lookalike_values, max_size=2),
+)
+lookalike_pipelines = st.lists(lookalike_calls, min_size=1, max_size=2).map(
+    lambda calls: Pipeline(tuple(Step((call,)) for call in calls))
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(lookalike_pipelines, lookalike_pipelines)
+def test_two_pipelines_are_equal_if_they_are_written_alike(one, other):
+    assert (str(one) == str(other)) == (one == other)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values)
+def test_a_value_of_any_type_is_read_back_with_its_type(value):
+    written = str(MethodCall("a", None, {"x": value}))
+    read = parse_pipeline(written).steps[0].calls[0].options["x"]
+    assert typed(read) == typed(value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(calls, pipelines, st.integers(1, 3))
+def test_quoted_teachers_are_read_back_at_any_depth(call, teacher, depth):
+    quoted = teacher
+    for _ in range(depth):
+        quoted = Pipeline((Step((MethodCall(call.name, call.setting, {"teacher": str(quoted)}),)),))
+    read = parse_pipeline(str(quoted))
+    for _ in range(depth):
+        read = parse_pipeline(read.steps[0].calls[0].options["teacher"])
+    assert read == teacher
+
+
+@st.composite
+def damaged(draw):
+    """A pipeline's text with some characters lost, doubled or replaced."""
+    text = list(draw(pipelines.map(str)))
+    for _ in range(draw(st.integers(1, 4))):
+        position = draw(st.integers(0, len(text)))
+        text[position : position + draw(st.integers(0, 2))] = draw(st.text(any_character, max_size=2))
+    return "".join(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(any_character, max_size=20) | damaged())
+@example("a(x=\ud800)")
+def test_garbage_is_a_user_error_or_a_pipeline_that_can_be_stored(text):
+    for read in (parse_pipeline, split_list, method_variants):
+        try:
+            result = read(text)
+        except UserError as error:
+            str(error).encode()
+        else:
+            if read is not split_list:
+                "".join(map(str, [result] if isinstance(result, Pipeline) else result)).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a(" * 5000,
+        "+" * 5000,
+        'a(x="' + "\\" * 5001,
+        "a(x=" + "1," * 5000,
+        "a@" + "1e" * 5000,
+        "a" + " " * 50_000 + "!",
+    ],
+)
+def test_long_garbage_is_refused_at_once(text):
+    with pytest.raises(UserError):
+        parse_pipeline(text)
 
 
 @settings(max_examples=200, deadline=None)
@@ -65,6 +150,7 @@ def test_a_written_pipeline_is_read_in_full():
         ("ptq@size=2.50e-1", "ptq@size=0.25"),
         ("a@1e22+b", "a@1e+22+b"),
         ("a(x=007)", "a(x=7)"),
+        ("a(x=-" + "0" * 5000 + "7;y=000)", "a(x=-7;y=0)"),
         ("a(x=TRUE;y=None)", "a(x=true;y=none)"),
         ('a(x="b")', "a(x=b)"),
         ('a(x="1";y="a b")', 'a(x="1";y="a b")'),
@@ -174,6 +260,7 @@ def test_the_caret_stands_right_below_text_with_control_characters():
         ("a", None, {"x": {"y": 1}}),
         ("a", None, {"x": [[1]]}),
         ("a", None, {"x": 10**400}),
+        ("a", None, {"x": "\ud800"}),
     ],
 )
 def test_what_cannot_be_written_cannot_be_made(arguments):

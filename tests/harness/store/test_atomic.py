@@ -1,4 +1,6 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,29 @@ def test_publish_never_overwrites(tmp_path):
     with pytest.raises(FileExistsError):
         publish_folder(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b" / "file").read_text() == "b"
+
+
+def no_links(self, target):
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_what_is_there_is_left_alone_on_request(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    target = tmp_path / "file.txt"
+    write_text(target, "first", replace=False)
+    assert target.read_text() == "first"
+    write_text(target, "second", replace=False)
+    assert target.read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+    assert target.stat().st_nlink == 1
+
+
+def test_of_many_who_write_at_once_one_is_there_and_whole(tmp_path):
+    target = tmp_path / "file.txt"
+    texts = [str(number) * 100_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: write_text(target, text, replace=False), texts))
+    assert target.read_text() in texts
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]

@@ -1,0 +1,65 @@
+"""Stage `train` with a given checkpoint."""
+
+import pytest
+import torch
+from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
+
+from harness.engine.artifact import load_model, save_model
+from harness.engine.stages import run_stage
+from harness.errors import ShapeMismatchError, UserError
+from harness.plan.checkpoint import checkpoint_digest
+
+
+@pytest.fixture
+def load(job):  # noqa: F811
+    def run(path, digest=None, **settings):
+        parameters = {**job.fields.parameters, "checkpoint": {"sha256": digest or checkpoint_digest(path)}}
+        for unused in ("seed", "training", "protocol"):
+            del parameters[unused]
+        fields = job.fields.model_copy(update={"kind": "train", "parameters": parameters})
+        stage = job.model_copy(update={"fields": fields, "checkpoint": path, **settings})
+        return run_stage(stage, lambda done, total, text: None)
+
+    return run
+
+
+def test_the_weights_are_those_of_the_checkpoint_and_nothing_was_trained(load, bench, model, tmp_path):  # noqa: F811
+    path = tmp_path / "w.pth"
+    torch.save({"state_dict": {name: value * 2 for name, value in model.state_dict().items()}}, path)
+    result = load(path)
+    assert result["iterations"] is None
+    assert result["checkpoint"] == {"sha256": checkpoint_digest(path), "name": "w.pth"}
+    assert result["size"]["params"] == sum(parameter.numel() for parameter in model.parameters())
+    loaded = load_model(tmp_path / "model", bench.registry).model.state_dict()
+    assert all(torch.equal(loaded[name], value * 2) for name, value in model.state_dict().items())
+
+
+def test_an_artifact_is_a_checkpoint_too(load, bench, model, file, tmp_path):  # noqa: F811
+    save_model(tmp_path / "given", file, model)
+    assert load(tmp_path / "given")["checkpoint"]["name"] == "given"
+    loaded = load_model(tmp_path / "model", bench.registry).model.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
+
+
+def test_one_that_was_changed_since_planning_is_refused(load, model, tmp_path):  # noqa: F811
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"w\.pth: was changed while the run was going on"):
+        load(tmp_path / "w.pth", digest="0" * 64)
+
+
+def test_what_does_not_fit_or_is_not_finite_is_refused(load, model, tmp_path):  # noqa: F811
+    weights = model.state_dict()
+    torch.save({**weights, "decode_head.conv_seg.bias": torch.zeros(19)}, tmp_path / "other.pth")
+    with pytest.raises(ShapeMismatchError, match=r"conv_seg\.bias \[19\] for \[11\]"):
+        load(tmp_path / "other.pth")
+    torch.save({**weights, "decode_head.conv_seg.bias": torch.full((11,), float("inf"))}, tmp_path / "inf.pth")
+    with pytest.raises(UserError, match="not finite"):
+        load(tmp_path / "inf.pth")
+    assert not (tmp_path / "model").exists()
+
+
+def test_trust_reaches_the_loader(load, model, tmp_path):  # noqa: F811
+    torch.save({"state_dict": model.state_dict(), "odd": torch.nn.Linear(1, 1)}, tmp_path / "odd.pth")
+    with pytest.raises(UserError, match="Linear"):
+        load(tmp_path / "odd.pth")
+    assert load(tmp_path / "odd.pth", trusted=True)["iterations"] is None
