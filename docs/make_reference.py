@@ -1,8 +1,8 @@
 """Writes the key tables of `benchmark_files.md` and the JSON Schemas of results from the models that validate them.
 
-Run `python docs/make_reference.py` after a change of `harness.spec`, `harness.store.record` or `harness.store.summary`; a test
-compares the files with what this makes, so that no format changes by accident. Schemas of older versions stay as they
-were released.
+Run `python docs/make_reference.py` after a change of `harness.spec`, `harness.store.record` or `harness.store.summary`;
+a test compares the files with what this makes, so that no format changes by accident. Schemas of older versions stay as
+they were released.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class PluginError(BenchError):
 class TraceError(BenchError):
     """A model's channels could not be followed."""
 
-    kind = "trace_error"
+    kind: FailureKind = "trace_error"
 
 
 class UnsupportedOperationError(TraceError):

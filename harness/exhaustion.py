@@ -1,12 +1,13 @@
 """Whether an error means that memory or disk ran out, told by its class, number or text and without torch.
 
-Frameworks wrap the system's error: torch into a `RuntimeError`, safetensors into text, plugins into errors of their own.
-The texts below are those that they were seen to raise under an address-space or a file-size limit.
+Frameworks wrap the system's error: torch into a `RuntimeError`, safetensors into text, plugins into errors of their
+own. The texts below are those that they were seen to raise under an address-space or a file-size limit.
 """
 
 from __future__ import annotations
 
 import errno
+import re
 from typing import Literal
 
 Exhaustion = Literal["oom", "disk_full"]
@@ -19,14 +20,9 @@ _MEMORY_TEXTS = (
     "Insufficient memory",
 )
 _DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_DISK_TEXTS = (
-    "No space left on device",
-    "File too large",
-    "Disk quota exceeded",
-    "inline_container.cc",  # torch.save, whose archive is shorter than what was written to it: "unexpected pos 704 vs 598"
-    " requested and ",  # numpy: "2097152 requested and 262112 written"
-)
-_DISK_CLASSES = ("SafetensorError", "RuntimeError", "OSError")
+_DISK_TEXTS = ("No space left on device", "File too large", "Disk quota exceeded")
+_CUT_ARCHIVE = "unexpected pos"  # torch.save: the archive is shorter than what was written to it
+_CUT_ARRAY = re.compile(r"\d+ requested and \d+ written")  # numpy
 
 
 def exhausted(error: BaseException) -> Exhaustion | None:
@@ -53,6 +49,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _DISK_ERRORS
-    return type(error).__name__ in _DISK_CLASSES and any(text in str(error) for text in _DISK_TEXTS)
+    text = str(error)
+    if isinstance(error, OSError):
+        told = any(known in text for known in _DISK_TEXTS) or _CUT_ARRAY.match(text) is not None
+        return error.errno in _DISK_ERRORS or (error.errno is None and told)
+    if isinstance(error, RuntimeError) and _CUT_ARCHIVE in text:
+        return True
+    wrapped = isinstance(error, RuntimeError) or type(error).__name__ == "SafetensorError"
+    return wrapped and any(known in text for known in _DISK_TEXTS)

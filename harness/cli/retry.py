@@ -17,7 +17,7 @@ def retry_rule(text: str) -> RetryRule:
     Interrupted stages are continued unless `none` is asked for.
 
     Raises:
-        UserError: A kind does not exist.
+        UserError: A kind does not exist, or `none` or `all` is not alone.
     """
     from harness.execution.states import RetryRule
     from harness.spec.suggestion import did_you_mean
@@ -29,6 +29,9 @@ def retry_rule(text: str) -> RetryRule:
         return RetryRule(interrupted=False)
     if asked == {"all"}:
         return RetryRule(failed=lambda failure: True)
+    for word in sorted(asked & {"none", "all"}):
+        message = f"--retry: {word!r} stands alone"
+        raise UserError(message, f"Write --retry {word}, or name kinds: {', '.join(['interrupted', *sorted(kinds)])}")
     for kind in sorted(asked - kinds - {"interrupted"}):
         message = f"--retry: {kind!r} is not a kind of failure"
         raise UserError(message, did_you_mean(kind, [*kinds, "interrupted", "all", "none"], "kinds"))

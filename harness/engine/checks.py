@@ -15,6 +15,7 @@ from harness.engine.artifact import load_model
 from harness.engine.context import StageContext
 from harness.engine.costs import count_params
 from harness.errors import CheckFailedError
+from harness.exhaustion import exhausted
 from harness.registry import Check, Registry
 
 _SECOND_SIZE_STEP = 32
@@ -80,12 +81,14 @@ def _same_shape(name: str, before: nn.Module, after: nn.Module, context: StageCo
         try:
             expected = context.task.predict(before, images)
         except _FORWARD_ERRORS as error:
+            _raise_if_exhausted(error)
             # The uncompressed model itself may take one input size only.
             detail = f"the uncompressed model does not take {size[0]}x{size[1]}: {error}"
             return Check(name=name, verdict="not_applicable", detail=detail.splitlines()[0])
         try:
             found = context.task.predict(after, images)
         except _FORWARD_ERRORS as error:
+            _raise_if_exhausted(error)
             return Check(name=name, verdict="fail", detail=f"forward at {size[0]}x{size[1]}: {error}".splitlines()[0])
     if expected.shape != found.shape:
         detail = f"output {list(found.shape)} instead of {list(expected.shape)} at {size[0]}x{size[1]}"
@@ -93,6 +96,12 @@ def _same_shape(name: str, before: nn.Module, after: nn.Module, context: StageCo
     if not bool(torch.isfinite(found).all()):
         return Check(name=name, verdict="fail", detail=f"output is not finite at {size[0]}x{size[1]}")
     return Check(name=name, verdict="pass")
+
+
+def _raise_if_exhausted(error: Exception) -> None:
+    """Memory that ran out says nothing about the model."""
+    if exhausted(error):
+        raise error
 
 
 def _fewer_params(before: nn.Module, after: nn.Module, achieved: Mapping[str, float]) -> Check:
@@ -115,6 +124,7 @@ def _gradients_flow(before: nn.Module, after: nn.Module, context: StageContext) 
     try:
         missing = sorted(expected - _with_gradient(after, batch, context))
     except _FORWARD_ERRORS as error:
+        _raise_if_exhausted(error)
         return Check(name="gradients_flow", verdict="fail", detail=f"the training loss: {error}".splitlines()[0])
     if not expected:
         detail = "no gradient reaches any parameter of the uncompressed model"

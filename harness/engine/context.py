@@ -9,6 +9,7 @@ import torch
 from mmengine.runner import Runner
 from torch import nn
 
+from harness.engine.first_batch import open_loader, require_readable
 from harness.engine.seeding import derive_seed
 from harness.engine.workbench import Workbench
 from harness.registry import Batch, Context, LoaderRequest
@@ -42,8 +43,11 @@ class StageContext(Context):
         request = LoaderRequest(
             split="train", batch_size=size, seed=derive_seed(self.seed, "calibration"), samples=wanted
         )
-        loader = Runner.build_dataloader(self._bench.dataset.loader(request))
-        yield from islice(loader, -(-wanted // size))
+        loader = Runner.build_dataloader(open_loader(self._bench, request))
+        for number, batch in enumerate(islice(loader, -(-wanted // size))):
+            if number == 0:
+                require_readable(self._bench, request, batch, training=True)
+            yield batch
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """See `Context.loss`."""

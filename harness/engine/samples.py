@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from numbers import Integral
 from typing import Any, NoReturn
 
 from mmengine.registry import DATASETS, FUNCTIONS
@@ -55,7 +56,7 @@ class GuardedDataset(Dataset[Any]):
         try:
             return self._dataset[index]
         except Exception as error:  # a data set may raise anything
-            if isinstance(error, IndexError) and not 0 <= index < len(self):
+            if isinstance(error, IndexError) and isinstance(index, Integral) and not 0 <= index < len(self):
                 raise  # the end of plain iteration
             _fail(error, f"{self._name}: sample {index}{_files(self._dataset, index)} cannot be read")
 
@@ -103,7 +104,7 @@ class GuardedStream(IterableDataset[Any]):
 
 
 class LoaderProcessError(BenchError):
-    """An error on its way out of a loader's process; torch carries its class and its text, and calls one with the other.
+    """An error on its way out of a loader's process: torch carries its class and text, and calls one with the other.
 
     Args:
         text: `[kind] message`, the hint in a line of its own, and whatever torch writes in front of it.
@@ -118,16 +119,15 @@ class LoaderProcessError(BenchError):
         super().__init__(message, hint)
         self.kind = kind  # type: ignore[assignment]  # one of the kinds: `carried` wrote it
         if own != text:
-            self.__cause__ = RuntimeError(text.removesuffix(own))
+            self.__cause__ = Exception(text.removesuffix(own))
 
     def __str__(self) -> str:
         return f"[{self.kind}] {super().__str__()}"
 
     @classmethod
-    def carried(cls, error: BenchError, kind: str) -> LoaderProcessError:
-        """Returns what stands for `error` until it is in the main process."""
-        hint = "\n  " + _one_line(error.hint) if error.hint else ""
-        return cls(f"[{kind}] {_one_line(error.message)}{hint}")
+    def carried(cls, kind: str, message: str, hint: str) -> LoaderProcessError:
+        """Returns what stands for an error until it is in the main process."""
+        return cls(f"[{kind}] {_one_line(message)}\n  {_one_line(hint)}")
 
 
 def _open(dataset: Any, name: str) -> Any:
@@ -162,10 +162,12 @@ def _collation(collate: Any) -> Callable[[Sequence[Any]], Any]:
 
 
 def _fail(error: Exception, what: str) -> NoReturn:
-    """Raises an error as one of the data set, unless it was raised on purpose; see `harness.exhaustion` for the rest."""
+    """Raises an error as one of the data set, unless it was raised on purpose."""
     named = error if isinstance(error, BenchError) else DataError(f"{what}: {_told(error)}", _HINT)
     if get_worker_info() is not None:
-        raise LoaderProcessError.carried(named, exhausted(error) or named.kind) from error
+        exhaustion = exhausted(error)
+        hint = "" if exhaustion else named.hint
+        raise LoaderProcessError.carried(exhaustion or named.kind, named.message, hint) from error
     if named is error:
         raise error
     raise named from error

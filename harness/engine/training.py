@@ -150,6 +150,7 @@ def evaluate(
     work: Path,
     deterministic: bool,
     progress: Progress,
+    hooks: Sequence[Any] = (),
 ) -> dict[str, float]:
     """Returns what the framework's own evaluator says of `model` on one pass over the loader."""
     runner = Runner(
@@ -159,7 +160,7 @@ def evaluate(
         test_cfg={"type": "TestLoop"},
         test_evaluator=dict(evaluator),
         default_hooks=_QUIET_HOOKS,
-        custom_hooks=[_TestProgressHook(progress)],
+        custom_hooks=[*hooks, _TestProgressHook(progress)],
         **_common(0, scope, name, deterministic),
     )
     try:

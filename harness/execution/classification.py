@@ -47,7 +47,9 @@ def lost_worker(exit_code: int, *, killed_for_memory: bool = False) -> Failure:
         killed_for_memory: The kernel has ended some process for want of memory since the stage began.
     """
     if exit_code == -signal.SIGKILL and killed_for_memory:
-        return Failure(kind="oom", message="the kernel killed the worker: the machine's memory was full", hint=_HINTS["oom"])
+        return Failure(
+            kind="oom", message="the kernel killed the worker: the machine's memory was full", hint=_HINTS["oom"]
+        )
     if exit_code >= 0:
         how = f"ended with exit code {exit_code}"
     else:

@@ -211,8 +211,7 @@ class Drawer:
         checkpoint: Path | None = None,
     ) -> Stage:
         fields, identity = common.with_inputs({role: stage.identity for role, stage in inputs.items()})
-        subject = f"{cell.model} · {cell.dataset} · seed {cell.seed}"
-        stage = Stage(fields, label, subject, tuple(inputs.items()), checkpoint, identity)
+        stage = Stage(fields, label, _subject(cell, fields.kind), tuple(inputs.items()), checkpoint, identity)
         return self._stages.setdefault(stage, stage)
 
     def _fields(
@@ -265,3 +264,13 @@ def _resolved(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if hardware()["gpus"] else "cpu"
+
+
+def _subject(cell: Cell, kind: StageKind) -> str:
+    """What a stage stands for besides its label; stages that differ in it are not each other's successors."""
+    parts = [cell.model, cell.dataset, f"seed {cell.seed}"]
+    if cell.protocol != "corrected":
+        parts.append(cell.protocol)
+    if cell.ratio_of != "channels" and kind not in ("train", "prepare"):
+        parts.append(f"of {cell.ratio_of}")
+    return " · ".join(parts)

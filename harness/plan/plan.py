@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from harness.collector import collector_paused
 from harness.errors import UserError
-from harness.plan.cell import PlannedCell
+from harness.plan.cell import Cell, PlannedCell
 from harness.plan.choice import Choices
 from harness.plan.drawing import Drawer
 from harness.plan.expansion import choose_datasets, choose_models, choose_task, expand
@@ -30,12 +29,14 @@ class Plan:
         task: Its task.
         methods: Descriptors of all methods in its pipelines, by the name they are written with.
         cells: Its cells, each with its stages.
+        asked: Its cells, those that a limit leaves out included.
     """
 
     benchmark: Benchmark
     task: TaskDescriptor
     methods: dict[str, MethodDescriptor]
     cells: tuple[PlannedCell, ...]
+    asked: tuple[Cell, ...]
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -64,28 +65,18 @@ def make_plan(benchmark: Benchmark, registry: Registry, *, device: str = "auto",
     datasets = _by_name(choose_datasets(benchmark, task), "datasets")
     choices = Choices(registry, task, models, datasets)
     drawer = Drawer(benchmark, choices, device)
-    with _no_collection():
-        cells = expand(benchmark, choices)[:limit]
+    with collector_paused():
+        asked = tuple(expand(benchmark, choices))
+        cells = asked[:limit]
         planned = tuple(drawer.draw(cell) for cell in cells)
-    names = {call.name for cell in cells for step in cell.pipeline.steps for call in step.calls}
+    names = {call.name for cell in asked for step in cell.pipeline.steps for call in step.calls}
     return Plan(
         benchmark=benchmark,
         task=task,
         methods={name: choices.describe(name) for name in names},
         cells=planned,
+        asked=asked,
     )
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Plans are many small objects and no rubbish; to search them for some as they grow takes a third of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _by_name(choices: Sequence[_Named], key: str) -> dict[str, _Named]:

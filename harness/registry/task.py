@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
     from torch import nn
 
@@ -55,6 +54,34 @@ class Task(ABC):
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Returns the total training loss, a scalar with its graph, of a batch from a loader."""
 
+    def batch_problem(self, batch: Batch, meta: DatasetMeta, *, training: bool) -> str:
+        """Returns in what a loader's batch is not what the task reads, empty if it is.
+
+        It is asked of the first batch of every training, evaluation and calibration, before anything is computed from
+        it. By default a batch holds `inputs`, images [3, H, W], and as many `data_samples`; a task that reads labels
+        looks at those too.
+
+        Args:
+            batch: What the loader gave.
+            meta: The data set's facts.
+            training: Whether a loss is computed from it, or it is evaluated.
+        """
+        del meta, training
+        if not isinstance(batch, Mapping) or not {"inputs", "data_samples"} <= set(batch):
+            found = f"a mapping of {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else type(batch).__name__
+            return f"a batch is {found or 'empty'}; expected a mapping with inputs and data_samples"
+        images, samples = batch["inputs"], batch["data_samples"]
+        if len(images) == 0 or len(images) != len(samples):
+            return (
+                f"a batch has {len(images)} inputs and {len(samples)} data_samples; expected as many, and one at least"
+            )
+        for position, image in enumerate(images):
+            shape = getattr(image, "shape", None)
+            if shape is None or len(shape) != 3 or shape[0] != 3:
+                form = type(image).__name__ if shape is None else list(shape)
+                return f"{sample_name(batch, position)}: its image is {form}; expected [3, H, W]"
+        return ""
+
     @abstractmethod
     def evaluator(self, meta: DatasetMeta) -> dict[str, Any]:
         """Returns the mmengine evaluator config of the framework's own metric."""
@@ -67,3 +94,10 @@ class Task(ABC):
             raw: What the evaluator returned.
             meta: The data set's facts.
         """
+
+
+def sample_name(batch: Batch, position: int) -> str:
+    """Returns what to call a sample of a batch: its place in it, with the file or number that mmengine notes for it."""
+    known = getattr(batch["data_samples"][position], "metainfo", {})
+    noted = next((f" ({key} {known[key]})" for key in ("img_path", "img_id") if known.get(key) is not None), "")
+    return f"sample {position} of the first batch{noted}"

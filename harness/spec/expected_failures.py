@@ -155,11 +155,17 @@ def _matches_nothing(expectation: Expectation, cells: Sequence[CellFacts]) -> Us
     for key, values in expectation.failure.wanted().items():
         if any(matches({key: values}, facts) for facts in cells):
             continue
-        known = {str(value) for facts in cells for value in _several(facts.get(key))}
+        known = {value for facts in cells for value in _several(facts.get(key))}
         message = f"{expectation.place}: no cell has {key} {' or '.join(map(str, values))}"
-        return UserError(message, did_you_mean(str(values[0]), known, f"the benchmark's {key}s"))
+        return UserError(message, _known_values(values[0], known, f"the benchmark's {key}s"))
     message = f"{expectation.place}: no cell matches all keys of this entry"
     return UserError(message, "drop the entry, or a key of it; `bench plan` shows the benchmark's cells")
+
+
+def _known_values(written: Any, known: set[Any], label: str) -> str:
+    if isinstance(written, str):
+        return did_you_mean(written, known, label)
+    return f"{label}: {', '.join(map(str, sorted(known))) or 'none'}"
 
 
 def _several(fact: Any) -> Sequence[Any]:

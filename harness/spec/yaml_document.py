@@ -13,11 +13,32 @@ from harness.errors import UserError
 from harness.spec.problem import Path
 from harness.spec.suggestion import close_matches
 
+_LONGEST_INTEGER = 1024  # bits: what fits into a float
+
 
 class _Loader(yaml.SafeLoader):
     """The safe loader, with `1e-3` a number as in YAML 1.2 (PyYAML reads it as text)."""
 
 
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    number: int = loader.construct_yaml_int(node)
+    if number.bit_length() > _LONGEST_INTEGER:
+        raise yaml.constructor.ConstructorError(None, None, "a number that is too large", node.start_mark)
+    return number
+
+
+def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    text: str = loader.construct_yaml_str(node)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        problem = "text with an escape that is half a character"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+    return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"),

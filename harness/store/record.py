@@ -6,15 +6,13 @@ Fractions are 0..1; MACs and parameters are integers, with the input shape they 
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.collector import collector_paused
 from harness.errors import UserError
 from harness.store.atomic import write_text
 from harness.store.failure import Failure
@@ -282,25 +280,13 @@ def read_record(path: Path) -> CellRecord:
 def find_records(layout: Layout) -> FoundRecords:
     """Reads all records of a results folder; one that cannot be read hides no other."""
     found = FoundRecords([], [])
-    with _collector_paused():
+    with collector_paused():
         for path in sorted(layout.cells.glob("*/record.json")):
             try:
                 found.records.append(read_record(path))
             except UserError as error:
                 found.problems.append(error.message)
     return found
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Thousands of records are a million objects without cycles; looking for cycles among them takes most of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def read_records(layout: Layout) -> list[CellRecord]:

@@ -98,6 +98,8 @@ def _check_seal(path: Path, raw: bytes) -> None:
     head, tail = _HEAD.encode(), _TAIL.encode()
     end = len(head) + _LENGTH
     if not raw.startswith(head) or raw[end : end + len(tail)] != tail:
-        raise DamagedDocumentError(path, "has no checksum at its beginning: it was written or rewritten by something else")
+        raise DamagedDocumentError(
+            path, "has no checksum at its beginning: it was written or rewritten by something else"
+        )
     if hashlib.sha256(head + _ZEROS.encode() + raw[end:]).hexdigest().encode() != raw[len(head) : end]:
         raise DamagedDocumentError(path, "was changed after it was written: its checksum does not fit")

@@ -1,6 +1,6 @@
 """`summary.json`: all cells of a results folder on one page, rebuilt from the records alone.
 
-Like in a record, missing values are `null`, never 0 and never left out. Its JSON Schema is `docs/summary.v1.schema.json`.
+Like in a record, missing values are `null`, never 0 and never left out. JSON Schema: `docs/summary.v1.schema.json`.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def make_cell(pipeline="l1@0.5+finetune"):
     return PlannedCell(cell, tuple(points), tuple(prepared), measured)
 
 
-def complete(layout, stage, *, seconds=1.0, environment=None, **result):
+def complete(layout, stage, *, seconds=1.0, environment=None, day=1, **result):
     """Completes a stage with a small file for its model; what was complete before is replaced."""
     shutil.rmtree(layout.stage(stage.kind, stage.identity), ignore_errors=True)
     work = layout.work(stage.kind, stage.identity)
@@ -64,8 +64,8 @@ def complete(layout, stage, *, seconds=1.0, environment=None, **result):
     (work / "model" / "weights.bin").write_bytes(stage.identity.encode())
     file = StageFile(
         kind=stage.kind, identity=stage.identity, fields=stage.fields.model_dump(mode="json"), label=stage.label,
-        subject=stage.subject, result={**default_result(stage.kind), **result}, started="2026-01-01T00:00:00+00:00", seconds=seconds,
-        cpu_seconds=seconds, environment=environment or {"python": "3.12"},
+        subject=stage.subject, result={**default_result(stage.kind), **result},
+        started=f"2026-01-{day:02}T00:00:00+00:00", seconds=seconds, cpu_seconds=seconds, environment=environment or {"python": "3.12"},
     )  # fmt: skip
     publish_stage(layout, work, file)
 
@@ -106,4 +106,6 @@ def make_plan_of(pipelines):
         for name, axis in (("l1", "ratio"), ("finetune", None))
     }
     cells = tuple(make_cell(pipeline) for pipeline in pipelines)
-    return Plan(benchmark=Benchmark(name="noop", deterministic=True), task=task, methods=methods, cells=cells)
+    asked = tuple(planned.cell for planned in cells)
+    benchmark = Benchmark(name="noop", deterministic=True)
+    return Plan(benchmark=benchmark, task=task, methods=methods, cells=cells, asked=asked)

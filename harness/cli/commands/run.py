@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from harness.cli import options
-from harness.cli.exits import INTERRUPTED, SOME_CELL_FAILED
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rich.console import Console
-
-    from harness.execution.run import RunOutcome
 
 
 def run(
@@ -47,6 +40,15 @@ def run(
         bool,
         typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run what it leaves."),
     ] = False,
+    expect_failures: Annotated[
+        Path | None,
+        typer.Option(
+            "--expect-failures",
+            metavar="FILE",
+            help="YAML list of cells that are known to fail, each with a reason; strict: one that passes is wrong too.",
+            show_default=False,
+        ),
+    ] = None,
     disable: options.Disable = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, like `bench plan`.")] = False,
 ) -> None:
@@ -57,6 +59,7 @@ def run(
     """
     given = locals()
     from harness.cli.checkpoints import trusted_checkpoints
+    from harness.cli.conclusion import conclude, expectations_of
     from harness.cli.force import force_rule
     from harness.cli.planning import plan_of
 
@@ -71,6 +74,7 @@ def run(
         disabled=options.names_of(disable),
     )
     trusted = trusted_checkpoints(plan.benchmark, trust_checkpoint or [])
+    expectations = expectations_of(expect_failures, plan)
     forced = force_rule(force, skip_existing=skip_existing)
     if dry_run:
         from harness.cli.commands.plan import show_plan
@@ -95,33 +99,4 @@ def run(
     )
     console = Console()
     outcome = carry_out(plan, Layout(folder), settings, console)
-    _conclude(outcome, folder, console, forced=forced is not None)
-
-
-def _conclude(outcome: RunOutcome, folder: Path, console: Console, *, forced: bool) -> None:
-    from harness.cli.commands.report import show_report
-
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-    if outcome.interrupted:
-        complete = sum(record.status == "complete" for record in outcome.records)
-        say(f"\nInterrupted: {complete} of {len(outcome.records)} cells are complete.", "yellow")
-        if forced:
-            say("The same command begins anew; without --force (or --no-skip-existing) it goes on with what is left.")
-        else:
-            say("The same command goes on where this one stopped.")
-        raise typer.Exit(INTERRUPTED)
-    if not outcome.executed:
-        say(f"Nothing to do: all stages of the {len(outcome.records)} cells are settled in {folder}.")
-    console.print()
-    show_report(folder, console=console)
-    say(f"\nResults: {folder}   (bench report {folder})")
-    if outcome.failed:
-        say(f"{len(outcome.failed)} of {len(outcome.records)} cells failed:", "red")
-        for record in outcome.failed:
-            failure = record.failure
-            reason = f"{failure.kind}: {failure.message}" if failure else "unknown"
-            say(f"  {record.pipeline} ({record.failed_stage}): {reason}")
-        say("Run again with --retry all (or --retry KIND) to try them once more.")
-        raise typer.Exit(SOME_CELL_FAILED)
+    conclude(outcome, plan, expectations, folder, console, forced=forced is not None)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from harness.engine.first_batch import FirstBatchHook, open_loader
 from harness.engine.seeding import derive_seed
 from harness.engine.training import TrainingOutcome, train
 from harness.engine.workbench import Workbench
@@ -39,7 +40,7 @@ def train_under(
     )
     return train(
         model,
-        loader=bench.dataset.loader(request),
+        loader=open_loader(bench, request),
         budget=budget,
         seed=derive_seed(bench.seed, purpose),
         scope=bench.scope,
@@ -47,5 +48,5 @@ def train_under(
         work=bench.job.work / "mmengine",
         deterministic=bench.deterministic,
         progress=bench.progress,
-        hooks=hooks,
+        hooks=[FirstBatchHook(bench, request), *hooks],
     )

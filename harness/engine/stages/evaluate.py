@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from harness.engine.first_batch import FirstBatchHook, open_loader
 from harness.engine.stages.models import load_input
 from harness.engine.training import evaluate
 from harness.engine.workbench import Workbench
@@ -18,13 +19,14 @@ def run_evaluate(bench: Workbench) -> dict[str, Any]:
     request = LoaderRequest(split=split, batch_size=asked["batch_size"], samples=asked["samples"])
     raw = evaluate(
         load_input(bench, "model").model,
-        loader=bench.dataset.loader(request),
+        loader=open_loader(bench, request),
         evaluator=bench.task.evaluator(bench.meta),
         scope=bench.scope,
         name=bench.job.identity,
         work=bench.job.work / "mmengine",
         deterministic=bench.deterministic,
         progress=bench.progress,
+        hooks=[FirstBatchHook(bench, request)],
     )
     metrics = bench.task.metrics(raw, bench.meta)
     return {

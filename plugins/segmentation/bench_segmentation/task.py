@@ -100,6 +100,12 @@ class Segmentation(Task):
         total: torch.Tensor = network.parse_losses(network(**data, mode="loss"))[0]
         return total
 
+    def batch_problem(self, batch: Batch, meta: DatasetMeta, *, training: bool) -> str:
+        """Returns in what a batch is not what mmseg reads: images, label maps of their size, labels of the classes."""
+        from bench_segmentation.labels import label_problem
+
+        return super().batch_problem(batch, meta, training=training) or label_problem(batch, meta, training=training)
+
     def evaluator(self, meta: DatasetMeta) -> dict[str, Any]:
         """Returns mmseg's IoU metric, which also reports the foreground."""
         background = meta.classes.index(BACKGROUND) if BACKGROUND in meta.classes else None

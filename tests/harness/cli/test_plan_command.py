@@ -83,3 +83,15 @@ def test_an_interrupted_run_says_how_to_go_on(bench, monkeypatch, flags, advice)
     assert result.exit_code == 130
     assert "Interrupted: 1 of 2 cells are complete." in result.output
     assert advice in result.output
+
+
+def identities(bench, *flags):
+    content = json.loads(bench("plan", *GRID, "--limit", "1", "--json", *flags).output)
+    return [stage["identity"] for stage in content["cells"][0]["stages"]]
+
+
+def test_determinism_is_part_of_the_identity_and_has_a_flag(bench):
+    usual = identities(bench)
+    assert identities(bench, "--no-deterministic") == usual
+    assert set(identities(bench, "--deterministic")).isdisjoint(usual)
+    assert identities(bench, "--deterministic") == identities(bench, "--set", "deterministic=true")

@@ -49,6 +49,12 @@ def test_report_imports_no_torch(tmp_path, results):
     assert not {"torch", "mmengine"} & modules
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["why", "l1@0.5+finetune"]])
+def test_status_and_why_import_no_torch(tmp_path, run_folder, arguments):
+    modules = modules_of(*arguments, str(run_folder.layout.root), cwd=tmp_path)
+    assert not {"torch", "mmengine", "mmseg", "mmcv"} & modules
+
+
 def test_help_imports_nothing_heavy(tmp_path):
     modules = modules_of("--help", cwd=tmp_path)
     assert not {"pydantic", "rich", "yaml", "numpy", "tabulate"} & modules

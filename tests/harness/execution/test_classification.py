@@ -68,7 +68,9 @@ def test_lost_worker_says_how():
     assert {lost_worker(code).kind for code in (-9, -11, 3)} == {"worker_lost"}
 
 
-@pytest.mark.parametrize(("code", "kind"), [(-9, "oom"), (-15, "worker_lost"), (-11, "worker_lost"), (1, "worker_lost")])
+@pytest.mark.parametrize(
+    ("code", "kind"), [(-9, "oom"), (-15, "worker_lost"), (-11, "worker_lost"), (1, "worker_lost")]
+)
 def test_only_a_kill_is_laid_to_full_memory(code, kind):
     failure = lost_worker(code, killed_for_memory=True)
     assert failure.kind == kind
@@ -76,7 +78,8 @@ def test_only_a_kill_is_laid_to_full_memory(code, kind):
 
 
 @pytest.mark.parametrize(
-    ("code", "outside"), [(-9, True), (-15, True), (-1, True), (-2, True), (-11, False), (-6, False), (9, False), (0, False)]
+    ("code", "outside"),
+    [(-9, True), (-15, True), (-1, True), (-2, True), (-11, False), (-6, False), (9, False), (0, False)],
 )
 def test_signals_of_others_are_told_from_those_of_a_fault(code, outside):
     assert ended_from_outside(code) is outside

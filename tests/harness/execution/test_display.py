@@ -105,3 +105,34 @@ def test_leaving_a_terminal_in_the_middle_takes_the_rows_away(tmp_path):
     with shown.display as display:
         display.started(TRAIN)
     assert [task.description for task in display._progress.tasks] == ["[bold]all stages"]
+
+
+@pytest.mark.parametrize("console", [{}, {"force_terminal": True}], ids=["plain", "terminal"])
+def test_a_stage_that_is_tried_again_starts_anew_and_says_why(tmp_path, console):
+    shown = Shown(tmp_path, **console)
+    with shown.display as display:
+        display.started(TRAIN)
+        shown.now += 40
+        shown.progress(done=700)
+        display.withdrawn(TRAIN, "the worker was ended from outside by SIGKILL")
+        assert display._rows == {}
+        display.started(TRAIN)
+        shown.now += 5
+        shown.finish(TRAIN)
+    output = shown.stream.getvalue()
+    assert "[0/8] again  train model (model · data · seed 0)  the worker was ended from outside by SIGKILL" in output
+    assert "[1/8] done   train model (model · data · seed 0)  5.0 s" in output
+    assert shown.estimator.remaining({"train": 1}) == pytest.approx(5), "what was in vain is no measure"
+
+
+def test_what_was_found_is_a_line_of_its_own(plain):
+    plain.display.noticed("set aside: [a] file")
+    assert plain.lines == ["[0/8] set aside: [a] file"]
+
+
+def test_a_continued_training_is_judged_by_its_own_pace(plain):
+    plain.display.started(TRAIN)
+    for seconds, done in ((0, 700), (40, 900)):
+        plain.now += seconds
+        plain.progress(done=done)
+    assert plain.lines[-1].endswith("900/1400  loss 0.53  1 min 40 s left")

@@ -118,3 +118,25 @@ def test_a_cancelled_job_is_heard_of_no_more(tmp_path, executor):
     assert executor.running == 0
     assert not _alive(pid)
     assert executor.wait(0.1) == []
+
+
+def test_a_worker_that_the_kernel_killed_for_memory_is_out_of_memory(tmp_path, executor, monkeypatch):
+    kills = iter([3, 4])
+    monkeypatch.setattr("harness.execution.local._memory_kills", lambda: next(kills))
+    executor.submit(make_job(tmp_path, "one"))
+    os.kill(executor._workers[0]._process.pid, signal.SIGKILL)
+    event = wait_for_end(executor)
+    assert event.message.failure.kind == "oom"
+    assert event.lost
+    assert not event.transient, "it would be killed again"
+
+
+def test_a_worker_that_ends_itself_is_no_cause_from_outside(tmp_path, monkeypatch):
+    (tmp_path / "ends_itself.py").write_text("import sys; sys.stdin.readline(); sys.exit(7)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    executor = LocalExecutor(1, "ends_itself")
+    executor.submit(make_job(tmp_path, "one"))
+    event = wait_for_end(executor)
+    executor.close()
+    assert event.message.failure.message == "the worker ended with exit code 7"
+    assert (event.lost, event.transient) == (True, False)

@@ -82,7 +82,7 @@ def test_a_record_that_would_say_the_same_is_left_as_it_is(layout):
     before = stamps(layout)
     assert Kept(layout).keeper.write_all() == written
     assert stamps(layout) == before
-    complete_cell(layout, FIRST, [{"score": 0.9}])
+    complete_cell(layout, FIRST, [{"score": 0.5}, {"score": 0.5}, {"score": 0.9}])
     Kept(layout).keeper.write_all()
     changed = {name for name, stamp in stamps(layout).items() if stamp != before[name]}
     assert len(changed) == 1
@@ -111,7 +111,8 @@ def test_a_damaged_record_is_set_aside_and_written_anew(layout, damage, problem)
     kept.keeper.write_all()
     assert read_record(path) == whole
     (notice,) = kept.notices
-    assert notice.startswith(f"set aside: {path}: {problem}") or problem in notice
+    assert notice.startswith(f"set aside: {path}: ")
+    assert problem in notice
     aside, reason = sorted(layout.aside.iterdir(), key=lambda path: len(path.name))
     assert aside.read_bytes() == raw
     assert problem in reason.read_text()

@@ -350,6 +350,14 @@ def test_it_is_given_up_after_three_tries_until_the_next_run(layout):
     assert states.count("complete") == 5
 
 
+def test_a_retried_stage_whose_worker_is_killed_is_not_taken_for_its_old_failure(layout):
+    run(layout, PretendExecutor(layout, fail=["low"]))
+    executor = PretendExecutor(layout, kill={"low": 1})
+    states, _ = run(layout, executor, retry=RetryRule(lambda failure: True))
+    assert executor.ran == ["low", "low", "measure"]
+    assert states.count("complete") == 5
+
+
 def test_tries_are_counted_stage_by_stage(layout):
     executor = PretendExecutor(layout, kill={"train": 2, "low": 2, "high": 2})
     states, _ = run(layout, executor)
@@ -441,10 +449,12 @@ def test_a_stage_that_another_machine_took_over_is_left_to_it(layout, monkeypatc
     lease = layout.lock(LOW.kind, LOW.identity, "lease")
 
     class Silent(PretendExecutor):
-        taken = None
+        taken, waits = None, 0
 
         def wait(self, timeout):
             time.sleep(0.01)
+            self.waits += 1
+            assert self.waits < 300, "nobody noticed"
             if self.jobs and self.jobs[0].label == "low":
                 if self.taken is None:
                     self.taken = lease.with_name("taken")

@@ -35,8 +35,8 @@ def cell(layout, **reading):
 
 
 def fail(layout, stage, kind="oom", **keys):
-    work = layout.work(stage.kind, stage.identity)
-    publish_failure(layout, work, stage.kind, stage.identity, stage.label, Failure(kind=kind, message="too big"), **keys)
+    work, failure = layout.work(stage.kind, stage.identity), Failure(kind=kind, message="too big")
+    publish_failure(layout, work, stage.kind, stage.identity, stage.label, failure, **keys)
 
 
 def interrupt(layout, stage):
@@ -286,11 +286,18 @@ class TestCause:
         complete(layout, remade(PREPARE, {"model": remade(TRAIN, dataset="a")}))
         assert standings(layout).stage(PREPARE).reason == "input model"
 
-    def test_it_is_told_against_the_likest_of_the_earlier_ones(self, layout):
+    @pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+    def test_it_is_told_against_the_likest_of_the_earlier_ones(self, layout, days):
         far = {"task": {**TRAIN.fields.plugins["task"], "version": "0"}}
-        complete(layout, remade(TRAIN, plugins=far, dataset="a", semantics=0))
-        complete(layout, remade(TRAIN, dataset="b"))
+        complete(layout, remade(TRAIN, plugins=far, dataset="a", semantics=0), day=days[0])
+        complete(layout, remade(TRAIN, dataset="b"), day=days[1])
         assert standings(layout).stage(TRAIN).reason == "data set fingerprint"
+
+    @pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+    def test_of_equally_like_ones_it_is_told_against_the_newest(self, layout, days):
+        for day in days:
+            complete(layout, remade(TRAIN, semantics=day + 1), day=day)
+        assert standings(layout).stage(TRAIN).reason == "engine semantics 3 -> 1"
 
     def test_stages_of_another_model_or_seed_or_label_say_nothing(self, layout):
         for key in ("label", "subject"):

@@ -57,7 +57,8 @@ def test_a_stage_is_published_whole_by_its_worker(layout, executor):
     assert isinstance(last, DoneMessage)
     assert progress[-1].done == progress[-1].total == 5
     stage = read_stage(layout, TRAIN.kind, TRAIN.identity)
-    assert (stage.label, stage.subject, stage.fields) == (TRAIN.label, TRAIN.subject, TRAIN.fields.model_dump(mode="json"))
+    assert (stage.label, stage.subject) == (TRAIN.label, TRAIN.subject)
+    assert stage.fields == TRAIN.fields.model_dump(mode="json")
     assert {name: file.bytes for name, file in stage.files.items()} == {"model/weights.bin": 2048}
     assert stage.environment["python"] == "any"
     assert stage.seconds > 0
@@ -108,7 +109,8 @@ def test_an_error_is_published_as_a_failure_with_its_log(layout, executor, monke
     submit(executor, layout, TRAIN)
     last = messages(executor)[-1]
     assert isinstance(last, FailedMessage)
-    assert (last.failure.kind, last.failure.message) == ("plugin_error", "ValueError: could not convert string to float: 'soon'")
+    assert last.failure.kind == "plugin_error"
+    assert last.failure.message == "ValueError: could not convert string to float: 'soon'"
     assert read_failure(layout, TRAIN.kind, TRAIN.identity) == last.failure
     assert "Traceback" in (layout.root / last.failure.log).read_text()
 

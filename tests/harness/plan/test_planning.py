@@ -1,5 +1,6 @@
 """Plans over the installed first-party plugins: which cells, which stages, what is shared."""
 
+import gc
 from collections import Counter
 
 import pytest
@@ -151,3 +152,15 @@ def test_what_does_not_fit_is_refused_before_anything_runs(registry, keys, expec
     with pytest.raises(UserError) as raised:
         plan(registry, **keys)
     assert expected in str(raised.value)
+
+
+def test_planning_leaves_the_garbage_collector_as_it_was(registry):
+    with pytest.raises(UserError):
+        plan(registry, pipelines=["l1@int8"])
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        plan(registry, methods=["l1"], ratios=[0.5])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

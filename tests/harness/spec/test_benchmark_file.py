@@ -168,6 +168,8 @@ def test_several_wrong_values_are_told_together_in_the_order_of_the_file(problem
         ("task: 2024-13-45", "cannot be read as YAML: month must be in 1..12"),
         ("task: a\x01b", "cannot be read as YAML"),
         ("[" * 1500, "demo.yaml is nested too deeply"),
+        ("seeds: [0x" + "f" * 5000 + "]", "demo.yaml:1:9: not YAML: a number that is too large"),
+        ('task: "\\ud800"', "demo.yaml:1:7: not YAML: text with an escape that is half a character"),
         ("models: &a [*a]", "models[0]"),
     ],
 )

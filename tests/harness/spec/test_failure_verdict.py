@@ -1,6 +1,6 @@
 import pytest
 
-from harness.spec.expected_failures import ExpectedFailure, Expectation
+from harness.spec.expected_failures import Expectation, ExpectedFailure
 from harness.spec.failure_verdict import CellOutcome, judge
 
 

@@ -1,5 +1,7 @@
 """One owner per stage: on one machine by the kernel, across machines by a heartbeat."""
 
+import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -213,6 +215,27 @@ def test_to_ask_for_the_owner_writes_and_holds_nothing(layout):
     assert {path: path.stat().st_mtime_ns for path in layout.root.rglob("*")} == before
     assert lock.acquire()
     lock.release()
+
+
+def test_several_may_ask_for_the_owner_at_once(layout):
+    with another(layout, HOLD) as owner:
+        owner.kill()
+        owner.wait()
+    with layout.lock(*KEY, "lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert stage_owner(layout, *KEY) is None
+
+
+def test_where_the_file_system_has_no_locks_nobody_is_seen(layout, monkeypatch):
+    lock = StageLock(layout, *KEY)
+    assert lock.acquire()
+    lock.release()
+
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("harness.store.lock.fcntl.flock", refuse)
+    assert stage_owner(layout, *KEY) is None
 
 
 def test_a_worker_holds_a_lock_of_its_own(layout):

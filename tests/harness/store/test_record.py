@@ -33,7 +33,8 @@ def test_newer_schema_is_refused_with_what_to_do(tmp_path):
     path = tmp_path / "record.json"
     content = json.loads(make_record("l1@0.5+finetune").model_dump_json())
     path.write_text(json.dumps({**content, "schema_version": 99}))
-    with pytest.raises(UserError, match=r"record\.json: is of schema version 99; this version of bench reads up to 2") as raised:
+    problem = r"record\.json: is of schema version 99; this version of bench reads up to 2"
+    with pytest.raises(UserError, match=problem) as raised:
         read_record(path)
     assert "newer compression-bench" in raised.value.hint
 
