@@ -17,6 +17,7 @@ from mmengine.visualization import Visualizer
 from torch import nn
 
 from harness.engine.continuation import ContinuationHook, checkpoint_hook, remove_checkpoints, usable_checkpoint
+from harness.engine.weights import not_finite
 from harness.errors import NonFiniteLossError, UserError
 from harness.spec.budget import TrainingBudget
 
@@ -65,9 +66,7 @@ class ProgressHook(Hook):
         loss = float((outputs or {})["loss"].detach())
         if not math.isfinite(loss):
             message = f"the loss is {loss} at iteration {done} of {runner.max_iters}"
-            raise NonFiniteLossError(
-                message, "Lower the learning rate or switch AMP off, then run with --retry nan_loss."
-            )
+            raise NonFiniteLossError(message)
         self._continuation.losses.append(loss)
         self._progress(done, runner.max_iters, f"loss {loss:.3f}")
 
@@ -100,10 +99,10 @@ def train(
         hooks: mmengine hooks that a recovery adds.
 
     Raises:
-        NonFiniteLossError: The loss became NaN or infinite.
+        NonFiniteLossError: The loss, or in the last steps the weights, became NaN or infinite.
         UserError: The budget asks for what this machine or torch does not have.
     """
-    continuation = ContinuationHook()
+    continuation, masks = ContinuationHook(), not_finite(model)
     checkpoint = usable_checkpoint(work, model)
     _require_possible(budget, next(model.parameters()).device)
     runner = Runner(
@@ -130,6 +129,7 @@ def train(
         runner.train()
     finally:
         _forget(runner)
+    _require_finite(model, masks)
     remove_checkpoints(work)
     tail = continuation.losses[-5:]
     return TrainingOutcome(
@@ -167,6 +167,14 @@ def evaluate(
         return {key: float(value) for key, value in runner.test().items()}
     finally:
         _forget(runner)
+
+
+def _require_finite(model: nn.Module, masks: set[str]) -> None:
+    """The last step comes behind the last loss."""
+    wrong = sorted(not_finite(model) - masks)
+    if wrong:
+        message = f"{len(wrong)} weights are not finite behind the last iteration ({wrong[0]})"
+        raise NonFiniteLossError(message)
 
 
 class _TestProgressHook(Hook):

@@ -40,6 +40,11 @@ def require_finite(model: nn.Module, weights: Mapping[str, Tensor], source: str)
         raise UserError(message, "The training that made them diverged, or the file is damaged: name another one.")
 
 
+def not_finite(model: nn.Module) -> set[str]:
+    """Returns the names of the weights, buffers included, that hold NaN or infinity."""
+    return {name for name, value in model.state_dict().items() if not _finite(value)}
+
+
 def require_fitting(model: nn.Module, given: Mapping[str, Tensor], source: str) -> None:
     """Looks whether the names and shapes of weights are those of `model`.
 

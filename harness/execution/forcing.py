@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterable
 
 from harness.plan.stage import Stage
 from harness.store.layout import Layout
-from harness.store.lock import StageLock
+from harness.store.lock import StageLock, stage_owner
 from harness.store.stage import forget_failure
+
+_GLANCE_SECONDS = 0.01
 
 
 def remove_forced(stages: Iterable[Stage], layout: Layout, force: Callable[[Stage], bool]) -> list[Stage]:
@@ -46,8 +49,10 @@ def dependents_too(stages: Iterable[Stage], force: Callable[[Stage], bool]) -> f
 
 def _remove(stage: Stage, layout: Layout) -> bool:
     lock = StageLock(layout, stage.kind, stage.identity)
-    if not lock.acquire():
-        return False
+    while not lock.acquire():
+        if stage_owner(layout, stage.kind, stage.identity) is not None:
+            return False
+        time.sleep(_GLANCE_SECONDS)  # somebody only looks who owns it
     try:
         place, kept = layout.stage(stage.kind, stage.identity), layout.forced(stage.kind, stage.identity)
         if place.exists():

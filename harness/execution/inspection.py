@@ -100,7 +100,9 @@ def _plan(layout: Layout) -> tuple[PlannedCell, ...]:
         raise UserError(message)
     how = _how(layout)
     registry = discover(disabled=how.get("disabled", ()))
-    return make_plan(load_benchmark(layout.benchmark), registry, device=how.get("device", "auto")).cells
+    return make_plan(
+        load_benchmark(layout.benchmark), registry, device=how.get("device", "auto"), limit=how.get("limit")
+    ).cells
 
 
 def _how(layout: Layout) -> dict[str, Any]:

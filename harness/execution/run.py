@@ -155,8 +155,14 @@ def _threads(plan: Plan, workers: int) -> int:
 def _open_folder(plan: Plan, layout: Layout, settings: RunSettings) -> None:
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
-        asked = {"schema_version": 1, "device": settings.device, "disabled": list(settings.disabled)}
-        write_json(layout.run, {**asked, "command": run_provenance()["command"]})
+        how = {
+            "schema_version": 1,
+            "device": settings.device,
+            "disabled": list(settings.disabled),
+            "limit": len(plan.cells) if len(plan.cells) < len(plan.asked) else None,
+            "command": run_provenance()["command"],
+        }
+        write_json(layout.run, how)
         stated = dict(plan.benchmark.written())
         write_text(layout.benchmark, yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
     except OSError as error:

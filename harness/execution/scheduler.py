@@ -240,9 +240,9 @@ class Scheduler:
     def _withdraw_damaged(self, source: Stage, damage: str) -> None:
         lock = self._lock(source)
         if lock.acquire():
-            folder = self._layout.stage(source.kind, source.identity)
-            if folder.exists():
-                set_aside(self._layout, folder, damage)
+            file = read_stage(self._layout, source.kind, source.identity)
+            if file is not None and damaged_files(self._layout, file):  # nobody has mended it meanwhile
+                set_aside(self._layout, self._layout.stage(source.kind, source.identity), damage)
                 self._display.noticed(f"set aside: {damage}")
             lock.release()
         self._states.set(source, "waiting")

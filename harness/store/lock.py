@@ -74,6 +74,9 @@ class StageLock:
         except Timeout:
             self._lock.release()
             return False
+        except BaseException:
+            self._lock.release()
+            raise
         return True
 
     def release(self) -> None:

@@ -1,6 +1,7 @@
 """One small real grid, run once and looked at by many tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,3 +53,12 @@ def grid(tmp_path_factory, tiny_file):
     bench = Bench(tmp_path_factory.mktemp("grid"))
     output = bench("run", tiny_file, "--methods", "fpgm,l1", "--ratios", "0.5", "--out", "results")
     return bench, bench.folder / "results", output
+
+
+@pytest.fixture
+def own_grid(grid, tmp_path):
+    """A copy of the grid that a test may change."""
+    bench, results, _ = grid
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    return bench, copy

@@ -1,7 +1,6 @@
 """A real grid from end to end: trained, pruned, recovered, evaluated, measured, reported, resumed."""
 
 import json
-import shutil
 
 import pytest
 import torch
@@ -12,15 +11,6 @@ from harness.plan.identity import StageFields, identity_of
 from harness.store.layout import Layout
 from harness.store.record import read_records
 from harness.store.stage import StageFile
-
-
-@pytest.fixture
-def own_grid(grid, tmp_path):
-    """A copy of the grid that a test may change."""
-    bench, results, _ = grid
-    copy = tmp_path / "results"
-    shutil.copytree(results, copy)
-    return bench, copy
 
 
 def stage_files(results):

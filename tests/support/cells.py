@@ -65,7 +65,8 @@ def complete(layout, stage, *, seconds=1.0, environment=None, day=1, **result):
     file = StageFile(
         kind=stage.kind, identity=stage.identity, fields=stage.fields.model_dump(mode="json"), label=stage.label,
         subject=stage.subject, result={**default_result(stage.kind), **result},
-        started=f"2026-01-{day:02}T00:00:00+00:00", seconds=seconds, cpu_seconds=seconds, environment=environment or {"python": "3.12"},
+        started=f"2026-01-{day:02}T00:00:00+00:00", seconds=seconds, cpu_seconds=seconds,
+        environment=environment or {"python": "3.12"},
     )  # fmt: skip
     publish_stage(layout, work, file)
 

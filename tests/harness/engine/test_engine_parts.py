@@ -193,8 +193,15 @@ def test_a_loss_that_is_not_finite_ends_the_training(bench, model, tmp_path):
         _train(bench, model, tmp_path, schedule="constant", iterations=2)
 
 
-def _train(bench, model, work, *, schedule, iterations, progress=lambda *told: None):
-    budget = TrainingBudget.model_validate({"iterations": iterations, "batch_size": 2, "schedule": {"type": schedule}})
+def test_weights_that_the_last_step_breaks_end_the_training_too(bench, model, tmp_path):
+    with pytest.raises(NonFiniteLossError, match=r"weights are not finite behind the last iteration \(backbone\."):
+        _train(bench, model, tmp_path, schedule="constant", iterations=1, optimizer={"type": "AdamW", "lr": 1e39})
+
+
+def _train(bench, model, work, *, schedule, iterations, progress=lambda *told: None, **more):
+    budget = TrainingBudget.model_validate(
+        {"iterations": iterations, "batch_size": 2, "schedule": {"type": schedule}, **more}
+    )
     request = LoaderRequest(split="train", batch_size=2, shuffle=True, iterations=iterations)
     return train(
         model,

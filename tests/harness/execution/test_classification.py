@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from harness import errors
-from harness.execution.classification import ended_from_outside, failure_of, lost_worker
+from harness.execution.classification import ended_from_outside, failure_of, lost_worker, timed_out
 from harness.store.failure import FailureKind
 
 
@@ -41,6 +41,39 @@ def raised(error):
 )
 def test_kinds(error, kind):
     assert failure_of(raised(error)).kind == kind
+
+
+CAUSES = [
+    MemoryError(),
+    OSError(errno.ENOSPC, "x"),
+    IndexError("Target 11 is out of bounds."),
+    RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
+    ValueError("x"),
+    *(error("x") for error in vars(errors).values() if inspect.isclass(error) and issubclass(error, errors.BenchError)),
+]
+
+
+def test_every_kind_ends_with_a_hint():
+    failures = [failure_of(raised(error)) for error in CAUSES] + [lost_worker(3), timed_out(5)]
+    assert {failure.kind for failure in failures} == set(get_args(FailureKind))
+    assert all(failure.hint for failure in failures)
+    for failure in failures:
+        tried_again_anyway = failure.kind == "config_error"
+        assert "--retry" not in failure.hint or f"--retry {failure.kind}" in failure.hint or tried_again_anyway
+
+
+def test_what_ran_out_is_the_cause_whatever_a_plugin_makes_of_it():
+    for cause, kind in ((MemoryError(), "oom"), (OSError(errno.EDQUOT, "x"), "disk_full")):
+        error = errors.TraceError("cannot be followed", "choose another model")
+        error.__cause__ = cause
+        failure = failure_of(raised(error))
+        assert (failure.kind, failure.message) == (kind, "cannot be followed")
+        assert f"--retry {kind}" in failure.hint
+
+
+def test_labels_beyond_the_classes_are_the_data_sets():
+    assert failure_of(raised(IndexError("Target 11 is out of bounds."))).kind == "data_error"
+    assert failure_of(raised(IndexError("list index out of range"))).kind == "plugin_error"
 
 
 def test_every_deliberate_error_names_a_kind_that_records_know():

@@ -125,6 +125,15 @@ def test_a_stage_that_is_tried_again_starts_anew_and_says_why(tmp_path, console)
     assert shown.estimator.remaining({"train": 1}) == pytest.approx(5), "what was in vain is no measure"
 
 
+def test_a_stage_that_was_left_to_another_process_is_not_timed(plain):
+    plain.display.started(TRAIN)
+    plain.now += 40
+    plain.display.withdrawn(TRAIN, "taken over")
+    plain.finish(TRAIN)
+    assert plain.lines[-1].endswith("done by another process")
+    assert plain.estimator.remaining({"train": 1}) is None
+
+
 def test_what_was_found_is_a_line_of_its_own(plain):
     plain.display.noticed("set aside: [a] file")
     assert plain.lines == ["[0/8] set aside: [a] file"]
