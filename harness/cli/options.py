@@ -65,7 +65,9 @@ Retry = Annotated[
 ]
 Force = Annotated[
     str | None,
-    typer.Option("--force", metavar="STAGE|all", help="Stages to run again, with all that starts from them, e.g. measure."),
+    typer.Option(
+        "--force", metavar="STAGE|all", help="Stages to run again, with all that starts from them, e.g. measure."
+    ),
 ]
 Deterministic = Annotated[
     bool | None,

@@ -123,7 +123,7 @@ class LocalExecutor:
 
 
 def _memory_kills() -> int:
-    """Returns how many processes the kernel has ended for want of memory since it was started, 0 where it does not say."""
+    """Returns how many processes the kernel has ended for want of memory so far, 0 where it does not say."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:

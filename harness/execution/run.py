@@ -21,7 +21,7 @@ from harness.execution.provenance import run_provenance
 from harness.execution.records import RecordKeeper
 from harness.execution.scheduler import Executor, JobSettings, Scheduler
 from harness.execution.standing import EarlierStages
-from harness.execution.states import RetryRule, StageStates, read_states
+from harness.execution.states import RetryRule, read_states
 from harness.plan.hardware import available_cores
 from harness.plan.plan import Plan
 from harness.plan.stage import Stage

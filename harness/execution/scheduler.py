@@ -16,6 +16,7 @@ from harness.execution.messages import FailedMessage, ProgressMessage
 from harness.execution.states import StageStates
 from harness.plan.job import StageJob
 from harness.plan.stage import Stage
+from harness.store.aside import set_aside
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.lock import StageLock
@@ -28,7 +29,6 @@ from harness.store.stage import (
     read_stage,
     set_aside_if_damaged,
 )
-from harness.store.aside import set_aside
 
 _POLL_SECONDS = 0.2
 _EXCLUSIVE = "measure"

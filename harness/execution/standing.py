@@ -11,9 +11,10 @@ from harness.execution.states import StageStates
 from harness.plan.cell import PlannedCell
 from harness.plan.stage import Stage
 from harness.plan.staleness import Change, changes, explained
+from harness.store.inventory import Inventory
 from harness.store.layout import Layout
 from harness.store.lock import stage_owner
-from harness.store.stage import StageFile, find_failure, find_stage, read_stage_file
+from harness.store.stage import FoundStage, StageFile, find_failure, find_stage, read_stage_file
 
 StandingState = Literal["complete", "failed", "blocked", "interrupted", "in_flight", "stale", "never_run"]
 _ORDER: tuple[StandingState, ...] = ("in_flight", "interrupted", "stale")
@@ -79,6 +80,7 @@ class Standings:
     def __init__(self, states: StageStates, layout: Layout) -> None:
         self._states = states
         self._layout = layout
+        self._there = Inventory(layout)
         self._known: dict[Stage, Standing] = {}
         self.earlier = EarlierStages(layout, frozenset(stage.identity for stage in states.stages))
 
@@ -110,16 +112,17 @@ class Standings:
     def _look(self, stage: Stage) -> Standing:
         if self._states[stage] == "complete":
             return Standing("complete")
-        found = find_stage(self._layout, stage.kind, stage.identity)
+        layout, there, key = self._layout, self._there, (stage.kind, stage.identity)
+        found = find_stage(layout, *key) if there.stage(*key) else FoundStage(None)
         if found.file is not None:
             return Standing("complete")
-        if (owner := stage_owner(self._layout, stage.kind, stage.identity)) is not None:
+        if there.lock(*key) and (owner := stage_owner(layout, *key)) is not None:
             return Standing("in_flight", str(owner))
-        if (failure := find_failure(self._layout, stage.kind, stage.identity).file) is not None:
+        if there.failure(*key) and (failure := find_failure(layout, *key).file) is not None:
             return Standing("failed", f"{failure.failure.kind}: {failure.failure.message}")
         if (blocker := self._states.blocker(stage)) is not None:
             return Standing("blocked", f"{blocker.label} failed")
-        if self._layout.work(stage.kind, stage.identity).exists():
+        if there.work(*key):
             return Standing("interrupted", "stopped while it was in flight")
         if found.problem:
             return Standing("stale", f"damaged: {found.problem}")

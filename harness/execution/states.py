@@ -13,6 +13,7 @@ from typing import Literal
 
 from harness.plan.stage import Stage
 from harness.store.failure import Failure
+from harness.store.inventory import Inventory
 from harness.store.layout import Layout
 from harness.store.stage import failure_stamp, find_failure, read_stage
 
@@ -158,18 +159,19 @@ def read_states(stages: Iterable[Stage], layout: Layout, *, retry: RetryRule | N
         retry: Which failed or interrupted stages are to be tried again; default: the interrupted ones.
     """
     rule = retry or RetryRule()
-    states = StageStates(stages)
+    states, there = StageStates(stages), Inventory(layout)
     for stage in states.stages:
-        if (file := read_stage(layout, stage.kind, stage.identity)) is not None:
+        key = (stage.kind, stage.identity)
+        if there.stage(*key) and (file := read_stage(layout, *key)) is not None:
             states.set(stage, "complete")
             states.seconds[stage] = file.seconds
             continue
-        stamp = failure_stamp(layout, stage.kind, stage.identity)
-        found = find_failure(layout, stage.kind, stage.identity).file
+        stamp = failure_stamp(layout, *key) if there.failure(*key) else None
+        found = find_failure(layout, *key).file if there.failure(*key) else None
         if found is not None and rule.applies(found.failure, transient=found.transient):
             states.retried[stage] = stamp
         elif found is not None:
             states.set(stage, "failed", found.failure)
-        elif not rule.interrupted and layout.work(stage.kind, stage.identity).exists():
+        elif not rule.interrupted and there.work(*key):
             states.set(stage, "interrupted")
     return states

@@ -64,15 +64,15 @@ class Layout:
 
     def stage(self, kind: str, identity: str) -> Path:
         """The folder of a complete stage."""
-        return self.stages / _name(kind, identity)
+        return self.stages / stage_name(kind, identity)
 
     def failure(self, kind: str, identity: str) -> Path:
         """The folder of a failed stage."""
-        return self.root / "failures" / _name(kind, identity)
+        return self.root / "failures" / stage_name(kind, identity)
 
     def work(self, kind: str, identity: str) -> Path:
         """The folder of a stage in flight."""
-        return self.root / "work" / _name(kind, identity)
+        return self.root / "work" / stage_name(kind, identity)
 
     def lock(self, kind: str, identity: str, holder: str) -> Path:
         """The lock file of a stage.
@@ -82,11 +82,11 @@ class Layout:
             identity: Its identity.
             holder: Which of its locks: `lock` and `lease` (the scheduler's), `worker`.
         """
-        return self.root / "locks" / f"{_name(kind, identity)}.{holder}"
+        return self.root / "locks" / f"{stage_name(kind, identity)}.{holder}"
 
     def forced(self, kind: str, identity: str) -> Path:
         """Where a complete stage waits for its successor that `--force` asked for."""
-        return self.aside / f"{_name(kind, identity)}-forced"
+        return self.aside / f"{stage_name(kind, identity)}-forced"
 
     @property
     def aside(self) -> Path:
@@ -94,6 +94,6 @@ class Layout:
         return self.root / "aside"
 
 
-def _name(kind: str, identity: str) -> str:
-    """Long enough to be unique in any folder; `stage.json` holds the whole identity."""
+def stage_name(kind: str, identity: str) -> str:
+    """Returns a stage's name in every folder: unique there, while `stage.json` holds the whole identity."""
     return f"{kind}-{identity[:_SHOWN_DIGITS]}"

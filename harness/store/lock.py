@@ -1,7 +1,7 @@
 """One owner per stage, on one machine and across machines.
 
-A stage is owned by whoever holds both its kernel lock, which the kernel gives back the moment its owner dies, and its lease,
-a file that the owner touches as long as it lives. See `docs/design/sharing.md`.
+A stage is owned by whoever holds both its kernel lock, which the kernel gives back the moment its owner dies, and its
+lease, a file that the owner touches as long as it lives. See `docs/design/sharing.md`.
 """
 
 from __future__ import annotations

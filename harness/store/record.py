@@ -192,8 +192,8 @@ class CellRecord(_Part):
         seconds: Wall time of all stages of the cell, shared ones counted whole.
         missing: Reason for each missing value, by its path, e.g. `"steps.1.metrics.mIoU"`; see
             `harness.execution.missing`.
-        provenance: What made the numbers: `stages` (each distinct environment that a stage ran in), `plugins` and, where
-            the baseline was given, its `checkpoint`; and which command wrote the record, `recorded_by`.
+        provenance: What made the numbers: `stages` (each distinct environment that a stage ran in), `plugins` and,
+            where the baseline was given, its `checkpoint`; and which command wrote the record, `recorded_by`.
     """
 
     schema_version: Literal[2] = 2

@@ -61,7 +61,8 @@ def read_sealed(path: Path, *, newest: int, unsealed: tuple[int, ...] = ()) -> d
 
     Raises:
         FileNotFoundError: There is no such file.
-        DamagedDocumentError: It cannot be read, is no JSON object, was changed after it was written, or is of a newer schema.
+        DamagedDocumentError: It cannot be read, is no JSON object, was changed after it was written, or is of a newer
+            schema.
     """
     try:
         raw = path.read_bytes()

@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -228,7 +227,8 @@ def test_a_full_disk_costs_the_stage_that_filled_it(own_grid, tiny_file):
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_ended_ends_cleanly_and_the_same_command_goes_on(tiny_file, tmp_path, ending):
     command = [
-        *RUN, str(tiny_file), "--methods", "l1", "--ratios", "0.5", "--out", "results", "--set", "training.iterations=150"
+        *RUN, str(tiny_file), "--methods", "l1", "--ratios", "0.5", "--out", "results",
+        "--set", "training.iterations=150",
     ]  # fmt: skip
     run = subprocess.Popen(
         command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True

@@ -67,9 +67,9 @@ class TestStage:
 
     def test_complete_meanwhile(self, layout):
         """Published by another process since the states were read."""
-        seen = standings(layout)
+        states = read_states(PLANNED.stages, layout)
         complete(layout, TRAIN)
-        assert seen.stage(TRAIN) == Standing("complete")
+        assert Standings(states, layout).stage(TRAIN) == Standing("complete")
 
     def test_never_run(self, layout):
         assert standings(layout).stage(TRAIN) == Standing("never_run")
