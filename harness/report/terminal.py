@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.report.columns import Column, Row
 from harness.report.formats import cell_text, heading
+from harness.report.lines import LARGE, print_lines
 
 _ROLE_STYLES = {"baseline": "bold", "control": "dim"}
 _VERDICT_STYLES = {"faster": "green", "slower": "red"}
 _NAMING = {"run", "model", "dataset", "pipeline", "method", "setting", "ratio", "seed", "protocol"}
 _PADDING = 3  # a blank on both sides and the divider
 _EDGES = 2
-_LARGE = 200  # rows
 
 
 def print_report(console: Console, rows: Sequence[Row], columns: Sequence[Column], title: str) -> None:
@@ -25,8 +25,15 @@ def print_report(console: Console, rows: Sequence[Row], columns: Sequence[Column
     if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
         console = Console(file=console.file, width=_full_width(rows, columns))
     for part in split_columns(rows, columns, console.width):
-        if len(rows) > _LARGE:
-            _print_lines(console, rows, part, title)
+        if len(rows) > LARGE:
+            print_lines(
+                console,
+                [heading(column, rows) for column in part],
+                [[cell_text(column, row) for column in part] for row in rows],
+                right=[column.right for column in part],
+                styles=[_row_style(row) for row in rows],
+                title=title,
+            )
         else:
             console.print(_table(rows, part, title))
 
@@ -57,7 +64,7 @@ def _width(rows: Sequence[Row], column: Column) -> int:
 
 def _table(rows: Sequence[Row], columns: Sequence[Column], title: str) -> Table:
     """Failed rows are red, controls dim, a latency ratio has its verdict's colour."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=Text(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for column in columns:
         naming = column.name in _NAMING
         table.add_column(
@@ -69,22 +76,6 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], title: str) -> Table:
     for row in rows:
         table.add_row(*(_text(column, row) for column in columns), style=_row_style(row))
     return table
-
-
-def _print_lines(console: Console, rows: Sequence[Row], columns: Sequence[Column], title: str) -> None:
-    """Prints a large table line by line: rich lays a table of thousands of rows out for minutes."""
-    texts = [[heading(column, rows) for column in columns], *([cell_text(c, row) for c in columns] for row in rows)]
-    widths = [max(len(line[index]) for line in texts) for index in range(len(columns))]
-    lines = []
-    for number, line in enumerate(texts):
-        aligned = (
-            text.rjust(width) if column.right else text.ljust(width)
-            for text, width, column in zip(line, widths, columns, strict=True)
-        )
-        style = "bold" if number == 0 else _row_style(rows[number - 1])
-        lines.append(Text(f"  {'  '.join(aligned)}", style=style, no_wrap=True, overflow="ellipsis"))
-    rule = Text(f" {'─' * (sum(widths) + 2 * len(columns))}", no_wrap=True, overflow="crop")
-    console.print(Group(Text(title, style="italic"), lines[0], rule, *lines[1:]))
 
 
 def _text(column: Column, row: Row) -> Text:

@@ -56,9 +56,7 @@ def plan(
     show_plan(made, folder, retry=retry, force=force_rule(force, skip_existing=skip_existing), as_json=as_json)
 
 
-def show_plan(
-    plan: Plan, folder: Path, *, retry: str, force: Callable[[Stage], bool] | None, as_json: bool
-) -> None:
+def show_plan(plan: Plan, folder: Path, *, retry: str, force: Callable[[Stage], bool] | None, as_json: bool) -> None:
     """Prints a plan as a table or as JSON."""
     from harness.cli.retry import retry_rule
     from harness.execution.preview import preview
@@ -74,8 +72,8 @@ def show_plan(
         return
     from rich.console import Console
 
-    from harness.cli.preview_table import preview_table
+    from harness.cli.preview_table import print_preview
 
     console = Console()
-    console.print(preview_table(shown))
+    print_preview(console, shown)
     console.print(f"{shown.sentence()}  Results: {folder}", markup=False, highlight=False, soft_wrap=True)

@@ -41,21 +41,22 @@ def status(
 
 def _show(inspection: Inspection) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
+    from harness.cli.cell_table import print_cells
     from harness.execution.display import duration
 
-    table = Table(title=str(inspection.layout.root), title_justify="left", header_style="bold")
-    for title in ("cell", "state", "why", "time left"):
-        table.add_column(title, overflow="fold")
-    for cell in inspection.cells:
-        state = cell.standing.state.replace("_", " ")
-        time = f"about {duration(cell.seconds)}" if cell.seconds else ""
-        row = (cell.name, state, cell.standing.reason, time)
-        table.add_row(*(Text(text) for text in row), style=_STYLES.get(cell.standing.state))
+    rows = [
+        (
+            cell.name,
+            cell.standing.state.replace("_", " "),
+            cell.standing.reason,
+            f"about {duration(cell.seconds)}" if cell.seconds else "",
+        )
+        for cell in inspection.cells
+    ]
+    styles = [_STYLES.get(cell.standing.state, "") for cell in inspection.cells]
     console = Console()
-    console.print(table)
+    print_cells(console, ("cell", "state", "why", "time left"), rows, styles, title=str(inspection.layout.root))
     counts = Counter(cell.standing.state.replace("_", " ") for cell in inspection.cells)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     left = f"; about {duration(inspection.seconds)} to run" if inspection.seconds else ""
