@@ -26,7 +26,7 @@ def print_cells(
     if len(rows) > LARGE:
         print_lines(console, headings, rows, styles=styles, title=title)
         return
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row, style in zip(rows, styles, strict=True):

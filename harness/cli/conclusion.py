@@ -71,7 +71,7 @@ def conclude(
         for record in outcome.failed:
             failure = record.failure
             reason = f"{failure.kind}: {failure.message}" if failure else "unknown"
-            say(f"  {record.pipeline} ({record.failed_stage}): {reason}")
+            say(f"  {record.cell} ({record.failed_stage}): {reason}")
         say("Run again with --retry all (or --retry KIND) to try them once more.")
     verdict = _verdict(outcome, plan, expectations)
     if expectations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -11,6 +11,7 @@ from harness.execution.states import StageStates
 from harness.plan.cell import PlannedCell
 from harness.plan.stage import Stage
 from harness.plan.staleness import Change, changes, explained
+from harness.store.failure import Failure
 from harness.store.inventory import Inventory
 from harness.store.layout import Layout
 from harness.store.lock import stage_owner
@@ -27,10 +28,12 @@ class Standing:
     Attributes:
         state: The state.
         reason: Why, in a few words; empty for what is complete or was never run.
+        failure: The failure of a stage that failed.
     """
 
     state: StandingState
     reason: str = ""
+    failure: Failure | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         words = self.state.replace("_", " ")
@@ -119,7 +122,7 @@ class Standings:
         if there.lock(*key) and (owner := stage_owner(layout, *key)) is not None:
             return Standing("in_flight", str(owner))
         if there.failure(*key) and (failure := find_failure(layout, *key).file) is not None:
-            return Standing("failed", f"{failure.failure.kind}: {failure.failure.message}")
+            return Standing("failed", f"{failure.failure.kind}: {failure.failure.message}", failure.failure)
         if (blocker := self._states.blocker(stage)) is not None:
             return Standing("blocked", f"{blocker.label} failed")
         if there.work(*key):

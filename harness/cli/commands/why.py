@@ -65,7 +65,11 @@ def _lines(inspection: Inspection, cell: InspectedCell) -> Iterator[str]:
         return
     for stage in cell.planned.stages:
         yield ""
-        yield f"{stage.label}: {inspection.standings.stage(stage)}"
+        standing = inspection.standings.stage(stage)
+        yield f"{stage.label}: {standing}"
+        if standing.failure is not None:
+            yield from (f"  {text}" for text in standing.failure.hint.splitlines())
+            yield f"  log: {inspection.layout.root / standing.failure.log}"
         yield f"  identity: {stage.identity[:_SHOWN_DIGITS]}  in {inspection.layout.stage(stage.kind, stage.identity)}"
         for role, source in stage.inputs:
             yield f"  {role} from: {source.label} ({source.identity[:_SHOWN_DIGITS]})"
@@ -122,6 +126,7 @@ def _stage_json(inspection: Inspection, stage: Stage) -> dict[str, Any]:
         "label": stage.label,
         "state": standing.state,
         "reason": standing.reason,
+        "failure": standing.failure.model_dump(mode="json") if standing.failure else None,
         "identity": stage.identity,
         "folder": str(inspection.layout.stage(stage.kind, stage.identity)),
         "inputs": {role: source.identity for role, source in stage.inputs},

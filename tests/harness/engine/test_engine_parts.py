@@ -142,6 +142,21 @@ def test_a_part_that_no_gradient_reaches_fails(bench, model, file, tmp_path):
     assert "backbone." in check.detail
 
 
+def test_memory_that_runs_out_in_a_check_says_nothing_about_the_model(bench, model, file, tmp_path, monkeypatch):
+    save_model(tmp_path / "m", file, model)
+    other = load_model(tmp_path / "m", bench.registry).model
+
+    def predict(self, network, images):
+        if network is other:
+            message = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+            raise RuntimeError(message)
+        return images
+
+    monkeypatch.setattr(type(bench.task), "predict", predict)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        check_compression(model, other, StageContext(bench), {})
+
+
 def test_only_fail_fails():
     require_passed([Check(name="a", verdict="pass"), Check(name="b", verdict="not_applicable", detail="why")])
 
