@@ -1,7 +1,7 @@
 """What `bench report` costs on large results folders.
 
-Prints wall and CPU seconds of `bench report` (as its own process, the table as CSV and on a terminal) for folders of 1,000 and
-10,000 records, and the ratio to parsing the same files with the standard library's `json`, measured in the same run.
+Prints wall and CPU seconds of `bench report` (as its own process, the table as CSV and as text) for folders of 1,000
+and 10,000 records, and the ratio to parsing the same files with the standard library's `json` in the same run.
 """
 
 from __future__ import annotations

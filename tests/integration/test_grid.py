@@ -10,11 +10,11 @@ from harness.errors import UserError
 from harness.plan.identity import StageFields, identity_of
 from harness.store.layout import Layout
 from harness.store.record import read_records
-from harness.store.stage import StageFile
+from harness.store.stage import read_stage_file
 
 
 def stage_files(results):
-    return [StageFile.model_validate_json(path.read_bytes()) for path in results.glob("stages/*/stage.json")]
+    return [read_stage_file(path) for path in results.glob("stages/*/stage.json")]
 
 
 def test_records_are_complete_and_hold_what_was_achieved(grid):

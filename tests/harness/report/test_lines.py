@@ -14,7 +14,12 @@ from harness.report.terminal import print_report
 
 def printed(width=80, terminal=False, **given):
     output = io.StringIO()
-    print_lines(Console(file=output, width=width, force_terminal=terminal, color_system=None), ["name", "value"], [["a", "1"], ["bcd", "23456"]], **given)
+    print_lines(
+        Console(file=output, width=width, force_terminal=terminal, color_system=None),
+        ["name", "value"],
+        [["a", "1"], ["bcd", "23456"]],
+        **given,
+    )
     return output.getvalue().splitlines()
 
 
