@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measurement, ModelChoice
 from harness.spec.budget import Schedule, TrainingBudget
 from harness.spec.exclusion import Exclusion
+from harness.spec.expected_failures import ExpectedFailure
 from harness.store.record import RECORD_SCHEMA, CellRecord
 from harness.store.summary import SUMMARY_SCHEMA, SummaryFile
 
@@ -40,6 +41,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`evaluation`": Evaluation,
     "`measurement`": Measurement,
     "`exclude`": Exclusion,
+    "Expected failures": ExpectedFailure,
 }
 
 

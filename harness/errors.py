@@ -92,3 +92,9 @@ class NonFiniteLossError(BenchError):
     """Training produced a loss that is not finite."""
 
     kind = "nan_loss"
+
+
+class WorkerLostError(BenchError):
+    """A stage's process ended under it, or has lost the stage to another one."""
+
+    kind = "worker_lost"

@@ -61,7 +61,13 @@ def conclude(
         else:
             say("The same command goes on where this one stopped.")
         raise typer.Exit(INTERRUPTED)
-    if not outcome.executed:
+    left = sum(record.status in ("interrupted", "never_run") for record in outcome.records)
+    if left:
+        say(
+            f"{left} of {len(outcome.records)} cells are not finished; the same command without --retry none goes on.",
+            "yellow",
+        )
+    elif not outcome.executed:
         say(f"Nothing to do: all stages of the {len(outcome.records)} cells are settled in {folder}.")
     console.print()
     show_report(folder, console=console)

@@ -23,6 +23,8 @@ from torch import nn
 from harness.engine.checkpoint import load_checkpoint, state_dict_of
 from harness.engine.weights import require_fitting
 from harness.errors import BenchError, UserError
+from harness.store.atomic import write_text
+from harness.store.checksum import sha256_of
 
 _CHECKPOINTS_A_TRAINING = 10
 _KEPT = 2  # mmengine removes the older one before it writes the next
@@ -83,10 +85,33 @@ def checkpoint_hook(iterations: int) -> dict[str, Any]:
     return {
         "type": "CheckpointHook",
         "by_epoch": False,
-        "interval": max(1, iterations // _CHECKPOINTS_A_TRAINING),
+        "interval": _interval(iterations),
         "max_keep_ckpts": _KEPT,
         "save_last": False,
     }
+
+
+class DigestHook(Hook):
+    """Writes the digest of every checkpoint beside it, as soon as mmengine has written it."""
+
+    priority = "LOWEST"  # behind mmengine's own hook
+
+    def __init__(self, iterations: int) -> None:
+        self._interval = _interval(iterations)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Looks for new checkpoints after each tenth of the training."""
+        if not self.every_n_train_iters(runner, self._interval):
+            return
+        for path in Path(runner.work_dir).glob("iter_*.pth"):
+            if not _digest(path).exists():
+                write_text(_digest(path), sha256_of(path))
 
 
 def usable_checkpoint(folder: Path, model: nn.Module) -> str | None:
@@ -96,6 +121,7 @@ def usable_checkpoint(folder: Path, model: nn.Module) -> str | None:
     """
     for path in sorted(folder.glob("iter_*.pth"), key=_iterations, reverse=True):
         try:
+            _require_whole(path)
             _require_ours(load_checkpoint(path), path, model)
         except BenchError as error:
             aside = path.rename(path.with_name(f"{path.name}.refused"))
@@ -108,8 +134,28 @@ def usable_checkpoint(folder: Path, model: nn.Module) -> str | None:
 
 def remove_checkpoints(folder: Path) -> None:
     """Removes what a finished training does not need any more; its weights are in the artifact."""
-    for path in (*folder.glob("iter_*.pth"), folder / "last_checkpoint"):
+    for path in (*folder.glob("iter_*.pth"), *folder.glob("iter_*.pth.sha256"), folder / "last_checkpoint"):
         path.unlink(missing_ok=True)
+
+
+def _interval(iterations: int) -> int:
+    return max(1, iterations // _CHECKPOINTS_A_TRAINING)
+
+
+def _digest(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _require_whole(path: Path) -> None:
+    """Torch does not look whether the bytes of a tensor are those that were written."""
+    try:
+        written = _digest(path).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"checkpoint {path}: has no digest beside it: it was cut off while it was written"
+        raise UserError(message) from error
+    if sha256_of(path) != written:
+        message = f"checkpoint {path}: was changed after it was written: its digest does not fit"
+        raise UserError(message)
 
 
 def _iterations(path: Path) -> int:

@@ -16,7 +16,13 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from harness.engine.continuation import ContinuationHook, checkpoint_hook, remove_checkpoints, usable_checkpoint
+from harness.engine.continuation import (
+    ContinuationHook,
+    DigestHook,
+    checkpoint_hook,
+    remove_checkpoints,
+    usable_checkpoint,
+)
 from harness.engine.weights import not_finite
 from harness.errors import NonFiniteLossError, UserError
 from harness.spec.budget import TrainingBudget
@@ -120,7 +126,7 @@ def train(
             "checkpoint": checkpoint_hook(budget.iterations),
             "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
         },
-        custom_hooks=[*hooks, ProgressHook(progress, continuation), continuation],
+        custom_hooks=[*hooks, ProgressHook(progress, continuation), continuation, DigestHook(budget.iterations)],
         resume=checkpoint is not None,
         load_from=checkpoint,
         **_common(seed, scope, name, deterministic),

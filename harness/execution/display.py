@@ -24,8 +24,8 @@ from harness.execution.states import StageStates
 from harness.plan.stage import Stage
 
 _LINE_SECONDS = 30.0
-_FIRST_REPORT = 10  # iterations; a first report of more comes from a training that is continued
 """How often a running stage tells how far it is where there is no terminal."""
+_FIRST_REPORT = 10  # iterations; a first report of more comes from a training that is continued
 
 
 class RunDisplay:

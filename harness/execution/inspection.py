@@ -116,13 +116,13 @@ def _how(layout: Layout) -> dict[str, Any]:
 
 def _outside(layout: Layout, record: CellRecord) -> InspectedCell:
     """A cell that the last run did not ask for is judged by its record and the stages that this names."""
-    gone = [
-        stage.label
-        for stage in record.stages
-        if stage.state == "complete" and find_stage(layout, stage.kind, stage.identity).file is None
-    ]
+    gone = []
+    for stage in record.stages:
+        found = find_stage(layout, stage.kind, stage.identity)
+        if stage.state == "complete" and found.file is None:
+            gone.append(f"damaged: {found.problem}" if found.problem else f"gone: {stage.label}")
     if gone:
-        standing = Standing("stale", f"gone or damaged: {', '.join(gone)}")
+        standing = Standing("stale", ", ".join(gone))
     elif record.failure is not None:
         standing = Standing(record.status, f"{record.failed_stage}: {record.failure.kind}: {record.failure.message}")
     else:

@@ -88,6 +88,10 @@ class LocalExecutor:
                 events.extend(self._bury(worker))
             elif worker.failed:
                 self._bury(worker)
+        for worker in [worker for worker in self._workers if worker.job is not None and not worker.alive]:
+            # Its end is not the end of its channel where a process that it has started keeps that open.
+            events.extend(worker.read())
+            events.extend(self._bury(worker))
         return events
 
     def cancel(self, identity: str) -> None:

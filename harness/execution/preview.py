@@ -91,14 +91,25 @@ def preview(plan: Plan, layout: Layout, *, retry: RetryRule, force: Callable[[St
     states = read_states(plan.stages, layout, retry=retry)
     standings = Standings(states, layout)
     forced = dependents_too(plan.stages, force) if force is not None else frozenset()
-    to_run = tuple(stage for stage in plan.stages if states[stage] == "waiting" or stage in forced)
+    running = forced | _will_run(states)
+    to_run = tuple(stage for stage in plan.stages if stage in running)
     estimator = taught_estimator(states, standings.earlier)
     return Preview(
-        cells=[_cell(planned, states, standings, forced, estimator) for planned in plan.cells],
+        cells=[_cell(planned, states, standings, forced, running, estimator) for planned in plan.cells],
         to_run=to_run,
         stages=len(plan.stages),
         seconds=estimator.remaining(by_kind(to_run)),
     )
+
+
+def _will_run(states: StageStates) -> frozenset[Stage]:
+    """Returns the waiting stages that nothing holds up which is not tried again."""
+    found: set[Stage] = set()
+    for stage in states.stages:
+        sources = (source for _, source in stage.inputs)
+        if states[stage] == "waiting" and all(states[source] == "complete" or source in found for source in sources):
+            found.add(stage)
+    return frozenset(found)
 
 
 def _cell(
@@ -106,10 +117,11 @@ def _cell(
     states: StageStates,
     standings: Standings,
     forced: frozenset[Stage],
+    running: frozenset[Stage],
     estimator: Estimator,
 ) -> CellPreview:
     standing = standings.cell(planned)
-    to_run = tuple(stage for stage in planned.stages if states[stage] == "waiting" or stage in forced)
+    to_run = tuple(stage for stage in planned.stages if stage in running)
     seconds = estimator.remaining(by_kind(to_run))
 
     def shown(action: str, reason: str) -> CellPreview:
@@ -122,7 +134,7 @@ def _cell(
         kind = states.failures[failed].kind
         return shown("skip", f"{failed.label} failed before: {kind} (--retry {kind})")
     if not to_run:
-        return shown("keep", str(standing))
+        return shown("keep" if standing.state == "complete" else "skip", str(standing))
     if standing.state in ("failed", "blocked"):
         return shown("run", f"tried again: {standing.reason}")
     return shown("run", str(standing))

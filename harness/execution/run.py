@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from harness.execution.records import RecordKeeper
 from harness.execution.scheduler import Executor, JobSettings, Scheduler
 from harness.execution.standing import EarlierStages
 from harness.execution.states import RetryRule, read_states
+from harness.exhaustion import exhausted
 from harness.plan.hardware import available_cores
 from harness.plan.plan import Plan
 from harness.plan.stage import Stage
@@ -61,7 +63,7 @@ class RunOutcome:
 
     Attributes:
         records: The records of the benchmark's cells, in the plan's order.
-        executed: Stages that this run carried out.
+        executed: Stages that were settled while it ran, by it or by another process on the folder.
         interrupted: The user stopped it.
     """
 
@@ -98,9 +100,18 @@ def carry_out(
     try:
         return _carry_out(plan, layout, settings, console, make_executor)
     except OSError as error:
-        message = f"{layout.root}: cannot be written any more ({error.strerror or error})"
-        hint = "Make room or make it writable, then run the same command again: what is complete is kept."
-        raise UserError(message, hint) from error
+        raise _stopped_by(error, layout) from error
+
+
+def _stopped_by(error: OSError, layout: Layout) -> UserError:
+    """The folder's file system, or the machine: processes, memory, open files."""
+    kept = "then run the same command again: what is complete is kept."
+    path = Path(str(error.filename)) if error.filename else None
+    if exhausted(error) == "disk_full" or error.errno == errno.EROFS:
+        return UserError(f"{layout.root}: cannot be written any more ({error.strerror})", f"Make room, {kept}")
+    if path is not None and layout.root.absolute() in (path.absolute(), *path.absolute().parents):
+        return UserError(f"{path}: cannot be used ({error.strerror})", f"Look what has become of it, {kept}")
+    return UserError(f"the run cannot go on: {error}", f"Mend that, {kept}")
 
 
 def _carry_out(

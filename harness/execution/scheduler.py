@@ -19,7 +19,7 @@ from harness.plan.stage import Stage
 from harness.store.aside import set_aside
 from harness.store.failure import Failure
 from harness.store.layout import Layout
-from harness.store.lock import StageLock
+from harness.store.lock import StageLock, is_owned, stage_owner
 from harness.store.stage import (
     damaged_files,
     failure_stamp,
@@ -141,6 +141,7 @@ class Scheduler:
         self._locks: dict[str, StageLock] = {}  # of stages that others hold; see `StageLock`
         self._believed: set[str] = set()  # stages whose files were read, or made, by this run
         self._tries: Counter[str] = Counter()
+        self._told: set[str] = set()
         self._stopping = False
 
     def run(self) -> None:
@@ -187,7 +188,8 @@ class Scheduler:
             return
         lock = self._lock(stage)
         if not lock.acquire():
-            return  # another process runs it; looked at again in the next round
+            self._tell_once_who_runs(stage)
+            return  # looked at again in the next round
         del self._locks[stage.identity]
         if self._settled_elsewhere(stage):
             lock.release()
@@ -208,12 +210,19 @@ class Scheduler:
             threads=self._settings.threads,
             disabled=self._settings.disabled,
             checkpoint=stage.checkpoint,
+            owner=lock.token,
             trusted=stage.checkpoint in self._settings.trusted,
         )
         self._executor.submit(job)
         self._running[stage.identity] = _Running(stage, lock, time.monotonic())
         self._states.set(stage, "running")
         self._display.started(stage)
+
+    def _tell_once_who_runs(self, stage: Stage) -> None:
+        owner = stage_owner(self._layout, stage.kind, stage.identity)
+        if owner is not None and not self._running and stage.identity not in self._told:
+            self._told.add(stage.identity)
+            self._display.noticed(f"waits for {stage.label} ({stage.subject}): {owner} runs it")
 
     def _lock(self, stage: Stage) -> StageLock:
         if stage.identity not in self._locks:
@@ -226,9 +235,9 @@ class Scheduler:
         A damaged one is set aside and runs again; what was made from it while it was whole stays.
         """
         for _, source in stage.inputs:
-            if source.identity in self._believed:
-                continue
             file = read_stage(self._layout, source.kind, source.identity)
+            if file is not None and source.identity in self._believed:
+                continue
             damage = damaged_files(self._layout, file) if file is not None else "it is not there any more"
             if not damage:
                 self._believed.add(source.identity)
@@ -266,10 +275,31 @@ class Scheduler:
         elif not isinstance(event.message, FailedMessage):
             self._believed.add(stage.identity)
             self._end(stage, None)
+        elif (taken := self._taken_away(stage)) is not None:
+            self._withdraw(stage, taken)
         elif event.lost:
             self._lose(stage, event)
         else:
             self._end(stage, event.message.failure)
+
+    def _taken_away(self, stage: Stage) -> str | None:
+        """Returns why a failure is nothing that the stage did, if another process had a hand in it."""
+        if not is_owned(self._layout, stage.kind, stage.identity, self._running[stage.identity].lock.token):
+            return "another process on the results folder has taken it over"
+        for _, source in stage.inputs:
+            if read_stage(self._layout, source.kind, source.identity) is None:
+                self._states.set(source, "waiting")
+                return f"{source.label} was taken out of the folder by another process"
+        return None
+
+    def _withdraw(self, stage: Stage, reason: str) -> None:
+        """Leaves a stage that is in flight to be tried again; nothing is known against it."""
+        running = self._running.pop(stage.identity)
+        if is_owned(self._layout, stage.kind, stage.identity, running.lock.token):
+            forget_failure(self._layout, stage.kind, stage.identity)
+        running.lock.release()
+        self._states.set(stage, "waiting")
+        self._display.withdrawn(stage, reason)
 
     def _lose(self, stage: Stage, event: Event) -> None:
         """The worker is gone. What it has published counts; a cause outside the stage gives it another try."""
@@ -283,9 +313,7 @@ class Scheduler:
             return
         self._tries[stage.identity] += 1
         if event.transient and self._tries[stage.identity] < _TRIES_AFTER_OUTSIDE_CAUSES and not self._stopping:
-            self._running.pop(stage.identity).lock.release()
-            self._states.set(stage, "waiting")
-            self._display.withdrawn(stage, event.message.failure.message)
+            self._withdraw(stage, event.message.failure.message)
             return
         self._end(stage, self._store(stage, event.message.failure, transient=event.transient))
 
@@ -302,9 +330,7 @@ class Scheduler:
         """Our heartbeat did not reach the folder for so long that another machine holds the stage now."""
         for running in [running for running in self._running.values() if running.lock.lost]:
             self._executor.cancel(running.stage.identity)
-            self._running.pop(running.stage.identity).lock.release()
-            self._states.set(running.stage, "waiting")
-            self._display.withdrawn(running.stage, "another process on the results folder has taken it over")
+            self._withdraw(running.stage, "another process on the results folder has taken it over")
 
     def _end(self, stage: Stage, failure: Failure | None) -> None:
         running = self._running.pop(stage.identity)
@@ -320,7 +346,7 @@ class Scheduler:
             return publish_failure(
                 self._layout, work, stage.kind, stage.identity, stage.label, failure, transient=transient
             )
-        except OSError:  # a full disk, most likely; the run goes on and its records say what is known
+        except OSError:  # a full disk, most likely; this run knows of the failure, the next one tries the stage again
             return failure
 
     def _settle(self, stage: Stage, failure: Failure | None) -> None:

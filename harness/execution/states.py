@@ -15,6 +15,7 @@ from harness.plan.stage import Stage
 from harness.store.failure import Failure
 from harness.store.inventory import Inventory
 from harness.store.layout import Layout
+from harness.store.lock import stage_owner
 from harness.store.stage import failure_stamp, find_failure, read_stage
 
 StageState = Literal["waiting", "running", "complete", "failed", "blocked", "interrupted"]
@@ -156,9 +157,9 @@ def read_states(stages: Iterable[Stage], layout: Layout, *, retry: RetryRule | N
     Args:
         stages: All stages of a plan, each behind its inputs.
         layout: The results folder.
-        retry: Which failed or interrupted stages are to be tried again; default: the interrupted ones.
+        retry: Which failed or interrupted stages are to be tried again; `None` says how they stand, and tries none of
+            the failed ones again.
     """
-    rule = retry or RetryRule()
     states, there = StageStates(stages), Inventory(layout)
     for stage in states.stages:
         key = (stage.kind, stage.identity)
@@ -168,10 +169,34 @@ def read_states(stages: Iterable[Stage], layout: Layout, *, retry: RetryRule | N
             continue
         stamp = failure_stamp(layout, *key) if there.failure(*key) else None
         found = find_failure(layout, *key).file if there.failure(*key) else None
-        if found is not None and rule.applies(found.failure, transient=found.transient):
+        if found is not None and retry is not None and retry.applies(found.failure, transient=found.transient):
             states.retried[stage] = stamp
         elif found is not None:
             states.set(stage, "failed", found.failure)
-        elif not rule.interrupted and there.work(*key):
+        elif retry is not None and not retry.interrupted and there.work(*key):
             states.set(stage, "interrupted")
     return states
+
+
+def read_states_again(states: StageStates, stages: Iterable[Stage], layout: Layout) -> StageStates:
+    """Returns where some stages stand now, when others may have worked on the folder since `states` were read.
+
+    What only this process knows stays: which stages it runs or had to stop, and failures that could not be stored.
+
+    Args:
+        states: Where this process believes that they stand.
+        stages: The stages, each behind its inputs.
+        layout: The results folder.
+    """
+    now = StageStates(stages)
+    for stage in now.stages:
+        key = (stage.kind, stage.identity)
+        if read_stage(layout, *key) is not None:
+            now.set(stage, "complete")
+        elif (found := find_failure(layout, *key).file) is not None:
+            now.set(stage, "failed", found.failure)
+        elif states[stage] in ("running", "interrupted") or layout.work(*key).exists():
+            now.set(stage, "interrupted")
+        elif states[stage] == "failed" and stage_owner(layout, *key) is None:
+            now.set(stage, "failed", states.failures[stage])
+    return now

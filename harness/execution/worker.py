@@ -7,6 +7,7 @@ of a stage: a worker never outlives its scheduler. See `docs/design/execution.md
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import queue
@@ -22,16 +23,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from filelock import Timeout
+
+from harness.errors import WorkerLostError
 from harness.execution.classification import failure_of
 from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage
 from harness.execution.provenance import checkout
 from harness.plan.job import StageJob
 from harness.store.failure import Failure
 from harness.store.layout import Layout
-from harness.store.lock import worker_lock
-from harness.store.stage import StageFile, open_work, publish_failure, publish_stage, read_stage
+from harness.store.lock import is_owned, worker_lock
+from harness.store.stage import CONTINUED_KINDS, StageFile, open_work, publish_failure, publish_stage, read_stage
 
-_CONTINUED = ("train", "recover")
+_SET_PARENT_DEATH_SIGNAL = 1
 _PROGRESS_INTERVAL = 0.1
 
 
@@ -73,13 +77,26 @@ class TorchEngine:
 def main(engine: Engine) -> None:
     """Runs jobs until the standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the scheduler's; it ends its workers itself
+    _die_with_parent()
+    os.register_at_fork(after_in_child=_die_with_parent)  # loader processes
     checkout()  # as it is before anything of it is imported for a stage; it is looked at once
     channel = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     while True:
-        message = _run(StageJob.model_validate_json(jobs.get()), engine, channel)
+        message = _run(StageJob.model_validate_json(jobs.get()), engine, _Reporter(channel))
         channel.write(message.model_dump_json() + "\n")
+
+
+def _die_with_parent() -> None:
+    """Has the kernel end this process with its scheduler, also while a stage keeps Python's other threads from running.
+
+    Linux only; elsewhere the end of the standard input has to do.
+    """
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    library.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
@@ -89,19 +106,46 @@ def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def _run(job: StageJob, engine: Engine, channel: TextIO) -> DoneMessage | FailedMessage:
+def _run(job: StageJob, engine: Engine, report: _Reporter) -> DoneMessage | FailedMessage:
     layout, kind = Layout(job.root), job.fields.kind
-    with worker_lock(layout, kind, job.identity):  # waits for a killed scheduler's worker, which is about to end
+    with _worker_lock(layout, job, report):
         if read_stage(layout, kind, job.identity) is not None:
-            return DoneMessage()  # it was about to publish
+            return DoneMessage()  # the worker of a killed scheduler was about to publish
         try:
-            open_work(layout, kind, job.identity, keep=kind in _CONTINUED)
+            open_work(layout, kind, job.identity, keep=kind in CONTINUED_KINDS)
             with _log_to(job.work / "stage.log"):
-                stage = _timed(job, engine, _Reporter(channel))
+                stage = _timed(job, engine, report)
+            _require_owned(layout, job)
             _publish(layout, job, stage)
         except BaseException as error:  # whatever a plugin raises fails its stage and nothing else
             return FailedMessage(failure=_published(layout, job, failure_of(error)))
     return DoneMessage()
+
+
+@contextmanager
+def _worker_lock(layout: Layout, job: StageJob, report: _Reporter) -> Iterator[None]:
+    """Waits until the worker of a killed scheduler, which has the same files in hand, has ended."""
+    lock = worker_lock(layout, job.fields.kind, job.identity)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        report(0, 1, "waits for the worker of a killed run to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_owned(layout: Layout, job: StageJob) -> None:
+    """Two machines may believe that they own a stage after one of them was cut off; the lease says which does.
+
+    Raises:
+        WorkerLostError: It is the other one.
+    """
+    if job.owner and not is_owned(layout, job.fields.kind, job.identity, job.owner):
+        message = "another process on the results folder has taken the stage over"
+        raise WorkerLostError(message)
 
 
 def _publish(layout: Layout, job: StageJob, stage: StageFile) -> None:
@@ -114,7 +158,9 @@ def _publish(layout: Layout, job: StageJob, stage: StageFile) -> None:
 
 
 def _published(layout: Layout, job: StageJob, failure: Failure) -> Failure:
-    """A failure is reported also where it cannot be stored, on a full disk."""
+    """A failure is reported also where it cannot be stored, on a full disk, or is not ours to store."""
+    if job.owner and not is_owned(layout, job.fields.kind, job.identity, job.owner):
+        return failure
     try:
         return publish_failure(layout, job.work, job.fields.kind, job.identity, job.label, failure)
     except OSError:

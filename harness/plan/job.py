@@ -24,6 +24,7 @@ class StageJob(BaseModel):
         threads: Threads of the worker.
         disabled: Plugins that the user has switched off.
         checkpoint: Where the weights are that a `train` stage loads; its content's digest is in `fields`.
+        owner: Token of the lease under which the job runs; nothing is published for another one. Empty: not looked at.
         trusted: Whether unpickling the checkpoint may run code.
     """
 
@@ -40,4 +41,5 @@ class StageJob(BaseModel):
     threads: int = 1
     disabled: tuple[str, ...] = ()
     checkpoint: Path | None = None
+    owner: str = ""
     trusted: bool = False

@@ -8,13 +8,16 @@ from harness.store.atomic import write_text
 from harness.store.layout import Layout
 
 
-def set_aside(layout: Layout, path: Path, reason: str) -> Path:
-    """Moves a file or folder of the results folder to `aside/` and returns its new place.
+def set_aside(layout: Layout, path: Path, reason: str) -> Path | None:
+    """Moves a file or folder of the results folder to `aside/`.
 
     Args:
         layout: The results folder.
         path: What is moved.
         reason: Written beside it.
+
+    Returns:
+        Its new place; `None` if it is gone already, by another process most likely.
 
     Raises:
         OSError: It cannot be moved.
@@ -25,6 +28,9 @@ def set_aside(layout: Layout, path: Path, reason: str) -> Path:
     number = 1
     while (target := layout.aside / f"{name}-{number}").exists():
         number += 1
-    path.rename(target)
+    try:
+        path.rename(target)
+    except FileNotFoundError:
+        return None
     write_text(target.with_name(f"{target.name}.reason.txt"), f"{relative}: {reason}\n")
     return target

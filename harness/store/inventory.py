@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.errors import UserError
 from harness.store.layout import Layout, stage_name
 
 
@@ -43,3 +44,6 @@ def _names(folder: Path) -> frozenset[str]:
             return frozenset(entry.name for entry in entries)
     except FileNotFoundError:
         return frozenset()
+    except OSError as error:
+        message = f"{folder}: cannot be read ({error.strerror})"
+        raise UserError(message, "It is a folder of a results folder; look what has become of it.") from error

@@ -20,6 +20,9 @@ from harness.store.layout import Layout
 LEASE_SECONDS = 30.0
 """Seconds without a heartbeat after which an owner on another machine counts as dead."""
 
+_LOOKS = 3
+_LOOK_SECONDS = 0.05
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -63,6 +66,11 @@ class StageLock:
         """Whether somebody else has taken the stage over, because our heartbeat did not reach the folder."""
         return self._lease.compromise is not None
 
+    @property
+    def token(self) -> str:
+        """What names our ownership in the lease, from one acquisition to the release; see `is_owned`."""
+        return self._lease.token or ""
+
     def acquire(self) -> bool:
         """Returns whether the stage is ours now; never waits."""
         try:
@@ -81,8 +89,30 @@ class StageLock:
 
     def release(self) -> None:
         """Gives the stage back."""
-        self._lease.release()
-        self._lock.release()
+        try:
+            self._lease.release()
+        finally:
+            self._lock.release()
+
+
+def is_owned(layout: Layout, kind: str, identity: str, token: str) -> bool:
+    """Returns whether a stage's lease still names the owner with this token; looked at before anything is published.
+
+    A lease that somebody examines is out of its place for a moment, so a "no" is asked for again.
+    """
+    for _ in range(_LOOKS):
+        record = SoftFileLease(layout.lock(kind, identity, "lease")).owner
+        if record is not None and record.token == token:
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def records_lock(layout: Layout) -> FileLock:
+    """Returns the lock under which a record is judged and written, so that none replaces a newer one."""
+    path = layout.root / "locks" / "records.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
 
 
 def worker_lock(layout: Layout, kind: str, identity: str) -> FileLock:

@@ -19,6 +19,10 @@ from harness.store.sealed import DamagedDocumentError, read_sealed, write_sealed
 STAGE_SCHEMA = 2
 _UNSEALED = (1,)
 StageKind = Literal["train", "prepare", "compress", "recover", "evaluate", "measure"]
+CONTINUED_KINDS = ("train", "recover")
+"""Stages that go on where an interrupted try has left them."""
+_PROGRESS_KEPT = ("timeout", "oom", "worker_lost")
+"""Failures that say nothing against what was done before them."""
 
 
 class StageFile(BaseModel):
@@ -242,7 +246,7 @@ def publish_failure(
         failure = failure.model_copy(update={"log": str((target / "stage.log").relative_to(layout.root))})
     file = FailureFile(kind=kind, identity=identity, label=label, failure=failure, transient=transient)
     write_sealed(target / "failure.json", file.model_dump(mode="json"))
-    if not transient:
+    if not transient and not (kind in CONTINUED_KINDS and failure.kind in _PROGRESS_KEPT):
         shutil.rmtree(work, ignore_errors=True)
     return failure
 

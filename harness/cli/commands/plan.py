@@ -38,7 +38,10 @@ def plan(
     disable: options.Disable = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show what `bench run` would do with the same flags, and why."""
+    """Show what `bench run` would do with this grid, why, and for how long.
+
+    `bench run --dry-run` shows the same and takes all flags of a run.
+    """
     given = locals()
     from harness.cli.force import force_rule
     from harness.cli.planning import plan_of

@@ -44,6 +44,9 @@ def why(
 def _choose(text: str, inspections: list[Inspection], results: Path) -> tuple[Inspection, InspectedCell]:
     from harness.spec.suggestion import did_you_mean
 
+    if not text.strip():
+        message = "CELL: it is empty"
+        raise UserError(message, "Name a cell, e.g. by its pipeline; `bench status` shows all.")
     cells = [(inspection, cell) for inspection in inspections for cell in inspection.cells]
     exact = [found for found in cells if text in (found[1].name, found[1].pipeline)]
     chosen = exact or [found for found in cells if text in found[1].name]

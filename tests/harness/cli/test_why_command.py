@@ -105,7 +105,7 @@ def test_a_cell_outside_the_last_run_is_told_from_its_record(bench, run_folder):
     shutil.rmtree(run_folder.layout.stage(train.kind, train.identity))
     result = bench("why", LOW, run_folder.layout.root)
     lines = result.stdout.splitlines()
-    assert lines[0] == f"{LOW}: stale: gone or damaged: {train.label}"
+    assert lines[0] == f"{LOW}: stale: gone: {train.label}"
     assert lines[2].startswith("  Not among what the last run asked for")
     assert f"  {train.label}: complete ({train.identity[:12]})" in lines
     content = json.loads(bench("why", LOW, run_folder.layout.root, "--json").stdout)

@@ -13,6 +13,7 @@ from harness.engine.continuation import usable_checkpoint
 from harness.engine.training import train
 from harness.registry import LoaderRequest
 from harness.spec.budget import TrainingBudget
+from harness.store.checksum import sha256_of
 
 BUDGET = TrainingBudget(iterations=20, batch_size=2)
 
@@ -75,12 +76,18 @@ def test_a_planted_pickle_runs_nothing_and_does_not_stop_the_training(bench, fil
     work.mkdir()
     torch.save({"state_dict": Touch(marker)}, work / "iter_2.pth")
     (work / "iter_4.pth").write_bytes(pickle.dumps(Touch(marker), protocol=2))
+    digest(work / "iter_2.pth", work / "iter_4.pth")
     outcome = run(bench, build(bench, file, 0.0), work)
     assert not marker.exists()
     assert (outcome.iterations, outcome.continued_from) == (20, 0)
     assert sorted(path.name for path in work.glob("iter*")) == ["iter_2.pth.refused", "iter_4.pth.refused"]
     assert "does not continue from iter_2.pth, now iter_2.pth.refused" in caplog.text
     assert caplog.text.count("asks for posix.system") == 2
+
+
+def digest(*paths):
+    for path in paths:
+        path.with_name(f"{path.name}.sha256").write_text(sha256_of(path))
 
 
 def checkpoint_of(network, **content):
@@ -94,6 +101,7 @@ def test_the_newest_checkpoint_that_is_whole_and_of_the_model_is_used(tmp_path):
     torch.save(checkpoint_of(torch.nn.Linear(4, 2)), tmp_path / "iter_10.pth")
     torch.save(checkpoint_of(network, optimizer=None), tmp_path / "iter_11.pth")
     torch.save(checkpoint_of(network), tmp_path / "iter_12.pth")
+    digest(*tmp_path.glob("iter_*.pth"))
     content = (tmp_path / "iter_12.pth").read_bytes()
     (tmp_path / "iter_12.pth").write_bytes(content[: len(content) // 2])
     (tmp_path / "iter_x.pth").write_bytes(b"")

@@ -132,7 +132,7 @@ def schedule(layout, executor, states, settled=lambda stage: None, *, measure_la
 
 
 def run(layout, executor, *, measure_last=False, **reading):
-    states = read_states(STAGES, layout, **reading)
+    states = read_states(STAGES, layout, **{"retry": RetryRule(), **reading})
     settled = []
     schedule(layout, executor, states, settled.append, measure_last=measure_last)
     return states, settled

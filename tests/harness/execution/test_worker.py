@@ -82,7 +82,8 @@ def test_a_worker_touches_nothing_while_a_dying_one_still_holds_the_stage(layout
     left.write_text("")
     with worker_lock(layout, PREPARE.kind, PREPARE.identity):
         submit(executor, layout, PREPARE)
-        assert [event for _ in range(8) for event in executor.wait(0.1)] == []
+        told = [event.message.text for _ in range(8) for event in executor.wait(0.1)]
+        assert told == ["waits for the worker of a killed run to end"]
         assert left.exists()
     assert isinstance(messages(executor)[-1], DoneMessage)
     assert (tmp_path / "ledger").read_text().count("began") == 1

@@ -15,7 +15,7 @@ from harness.store.layout import Layout
 from harness.store.lock import LEASE_SECONDS, Owner, StageLock, stage_owner, worker_lock
 
 KEY = ("train", "ef" * 32)
-LEASE = 0.6  # seconds
+LEASE = 1.5  # seconds
 PRELUDE = """
 import socket, sys, time
 from pathlib import Path

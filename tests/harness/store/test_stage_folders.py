@@ -95,7 +95,7 @@ def test_work_starts_empty_unless_it_is_continued(layout, keep):
 def fail(layout, **keys):
     work = open_work(layout, "train", IDENTITY)
     (work / "stage.log").write_text("what happened")
-    failure = Failure(kind="oom", message="too big")
+    failure = Failure(kind="plugin_error", message="broken")
     return publish_failure(layout, work, "train", IDENTITY, "train x", failure, **keys)
 
 
