@@ -106,12 +106,12 @@ class DigestHook(Hook):
         data_batch: Any = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Looks for new checkpoints after each tenth of the training."""
+        """Looks for the new checkpoint after each tenth of the training."""
         if not self.every_n_train_iters(runner, self._interval):
             return
-        for path in Path(runner.work_dir).glob("iter_*.pth"):
-            if not _digest(path).exists():
-                write_text(_digest(path), sha256_of(path))
+        path = Path(runner.work_dir) / f"iter_{runner.iter + 1}.pth"
+        write_text(_digest(path), sha256_of(path))
+        _drop_digests_alone(path.parent)
 
 
 def usable_checkpoint(folder: Path, model: nn.Module) -> str | None:
@@ -125,6 +125,7 @@ def usable_checkpoint(folder: Path, model: nn.Module) -> str | None:
             _require_ours(load_checkpoint(path), path, model)
         except BenchError as error:
             aside = path.rename(path.with_name(f"{path.name}.refused"))
+            _digest(path).unlink(missing_ok=True)
             text = "the training does not continue from %s, now %s: %s"
             logging.getLogger("harness.stage").warning(text, path.name, aside.name, error.message)
         else:
@@ -136,6 +137,13 @@ def remove_checkpoints(folder: Path) -> None:
     """Removes what a finished training does not need any more; its weights are in the artifact."""
     for path in (*folder.glob("iter_*.pth"), *folder.glob("iter_*.pth.sha256"), folder / "last_checkpoint"):
         path.unlink(missing_ok=True)
+
+
+def _drop_digests_alone(folder: Path) -> None:
+    """Mmengine removes old checkpoints and knows nothing of what lies beside them."""
+    for digest in folder.glob("iter_*.pth.sha256"):
+        if not digest.with_suffix("").exists():
+            digest.unlink()
 
 
 def _interval(iterations: int) -> int:

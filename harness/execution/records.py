@@ -111,8 +111,8 @@ class RecordKeeper:
         try:
             return not same_result(read_record(path), record)
         except UserError as error:
-            set_aside(self._layout, path, error.message)
-            self._noticed(f"set aside: {error.message}")
+            if set_aside(self._layout, path, error.message) is not None:
+                self._noticed(f"set aside: {error.message}")
             return True
 
     def _summarize(self) -> None:

@@ -195,8 +195,8 @@ def read_states_again(states: StageStates, stages: Iterable[Stage], layout: Layo
             now.set(stage, "complete")
         elif (found := find_failure(layout, *key).file) is not None:
             now.set(stage, "failed", found.failure)
-        elif states[stage] in ("running", "interrupted") or layout.work(*key).exists():
-            now.set(stage, "interrupted")
         elif states[stage] == "failed" and stage_owner(layout, *key) is None:
             now.set(stage, "failed", states.failures[stage])
+        elif states[stage] in ("running", "interrupted") or layout.work(*key).exists():
+            now.set(stage, "interrupted")
     return now

@@ -7,11 +7,11 @@ of a stage: a worker never outlives its scheduler. See `docs/design/execution.md
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import queue
 import resource
+import select
 import signal
 import sys
 import threading
@@ -35,7 +35,6 @@ from harness.store.layout import Layout
 from harness.store.lock import is_owned, worker_lock
 from harness.store.stage import CONTINUED_KINDS, StageFile, open_work, publish_failure, publish_stage, read_stage
 
-_SET_PARENT_DEATH_SIGNAL = 1
 _PROGRESS_INTERVAL = 0.1
 
 
@@ -77,8 +76,7 @@ class TorchEngine:
 def main(engine: Engine) -> None:
     """Runs jobs until the standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the scheduler's; it ends its workers itself
-    _die_with_parent()
-    os.register_at_fork(after_in_child=_die_with_parent)  # loader processes
+    _watch_the_scheduler(int(sys.argv[1]))
     checkout()  # as it is before anything of it is imported for a stage; it is looked at once
     channel = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -88,21 +86,25 @@ def main(engine: Engine) -> None:
         channel.write(message.model_dump_json() + "\n")
 
 
-def _die_with_parent() -> None:
-    """Has the kernel end this process with its scheduler, also while a stage keeps Python's other threads from running.
+def _watch_the_scheduler(channel: int) -> None:
+    """Starts a process that ends the worker's whole group with the scheduler.
 
-    Linux only; elsewhere the end of the standard input has to do.
+    A thread could not do it while a stage keeps Python's other threads from running, and a signal at the death of the
+    parent would leave behind what the stage has started. Called before there is any thread.
     """
-    if sys.platform != "linux":
+    if os.fork() != 0:
         return
-    library = ctypes.CDLL(None, use_errno=True)
-    library.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    os.close(channel)  # or the end of the worker would not be the end of its channel
+    poll = select.poll()
+    poll.register(sys.stdin.fileno(), 0)  # the hang-up only; jobs are not for this process
+    poll.poll()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         jobs.put(line)
-    # The scheduler is gone. Loader processes of the stage are in our group and go with us.
+    # The scheduler is gone. What the stage has started is in our group and goes with us.
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 

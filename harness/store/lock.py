@@ -20,6 +20,7 @@ from harness.store.layout import Layout
 LEASE_SECONDS = 30.0
 """Seconds without a heartbeat after which an owner on another machine counts as dead."""
 
+_STILLBORN_SECONDS = 2.0
 _LOOKS = 3
 _LOOK_SECONDS = 0.05
 
@@ -57,9 +58,9 @@ class StageLock:
         path = layout.lock(kind, identity, "lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path)
-        self._lease = SoftFileLease(
-            layout.lock(kind, identity, "lease"), lease_duration=lease_seconds, thread_local=False
-        )
+        self._lease_path = layout.lock(kind, identity, "lease")
+        self._lease = SoftFileLease(self._lease_path, lease_duration=lease_seconds, thread_local=False)
+        self._empty: tuple[tuple[int, int, int], float] | None = None  # an empty lease, and when it was first seen
 
     @property
     def lost(self) -> bool:
@@ -80,12 +81,29 @@ class StageLock:
         try:
             self._lease.acquire(blocking=False)
         except Timeout:
+            self._remove_if_stillborn()
             self._lock.release()
             return False
         except BaseException:
             self._lock.release()
             raise
         return True
+
+    def _remove_if_stillborn(self) -> None:
+        """A process that is killed between making its lease and writing into it leaves an empty one for good.
+
+        Called with the kernel lock held, so nobody on this machine is about to write it. One on another machine has a
+        moment for that.
+        """
+        with suppress(FileNotFoundError):
+            found = self._lease_path.stat()
+            seen = (found.st_size, found.st_ino, found.st_mtime_ns)
+            if found.st_size:
+                self._empty = None
+            elif self._empty is None or self._empty[0] != seen:
+                self._empty = (seen, time.monotonic())
+            elif time.monotonic() - self._empty[1] >= _STILLBORN_SECONDS:
+                self._lease_path.unlink()
 
     def release(self) -> None:
         """Gives the stage back."""
@@ -100,11 +118,11 @@ def is_owned(layout: Layout, kind: str, identity: str, token: str) -> bool:
 
     A lease that somebody examines is out of its place for a moment, so a "no" is asked for again.
     """
-    for _ in range(_LOOKS):
+    for look in range(_LOOKS):
+        time.sleep(_LOOK_SECONDS if look else 0.0)
         record = SoftFileLease(layout.lock(kind, identity, "lease")).owner
         if record is not None and record.token == token:
             return True
-        time.sleep(_LOOK_SECONDS)
     return False
 
 

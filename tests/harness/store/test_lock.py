@@ -249,3 +249,15 @@ def test_a_worker_holds_a_lock_of_its_own(layout):
         mine.acquire(blocking=False)
     mine.release()
     scheduler.release()
+
+
+def test_a_lease_whose_owner_was_killed_before_it_wrote_it_is_removed(layout):
+    """Found by killing runs: the empty file was nobody's, and its stage was never run again."""
+    lock = StageLock(layout, *KEY)
+    lease = layout.lock(*KEY, "lease")
+    lease.write_text("")
+    began = time.monotonic()
+    assert not lock.acquire()
+    assert tries(lock, 10)
+    assert time.monotonic() - began >= 2.0, "its owner may be on another machine and about to write it"
+    lock.release()
