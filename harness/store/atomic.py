@@ -37,9 +37,7 @@ def _place(temporary: Path, path: Path) -> None:
     """Gives a file its name if the name is free, in one step where the file system has hard links."""
     try:
         path.hardlink_to(temporary)
-    except FileExistsError:
-        pass  # somebody else was faster, which is what the caller asked for
-    except OSError:
+    except OSError:  # the name is taken, or there are no hard links here
         if not path.exists():
             temporary.replace(path)
             return
