@@ -17,6 +17,7 @@ from harness.store.layout import Layout
 from harness.store.record import read_records
 from harness.store.stage import read_stage_file
 
+LONGEST = 1800  # seconds; a run that is let to its end and has none has hung
 VICTIMS = ("scheduler", "worker", "group")
 MEASURED = {"seconds", "cpu_seconds", "peak_memory_bytes", "latency", "recorded_by", "command"}
 
@@ -77,7 +78,7 @@ def torment(command, folder, environment, *, kills, between, seed, victims=VICTI
     if run is None or run.poll() is not None:
         run = start(command, folder, environment)
         damage.runs += 1
-    damage.exit_codes[run.wait()] += 1
+    damage.exit_codes[run.wait(LONGEST)] += 1
     end = complete_stages(folder)
     damage.lost = [name for name in complete if name not in end]
     damage.redone = [name for name in complete if name in end and end[name] != complete[name]]
