@@ -23,20 +23,11 @@ SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 sys.path.insert(0, str(SUPPORT))
 
 from chaos import Damage, comparable_records, complete_stages, start, stored_files, torment, wait_for_orphans  # noqa: E402
+from tiny import TINY  # noqa: E402
 
 from harness.store.layout import Layout  # noqa: E402
 from harness.store.stage import read_stage_file  # noqa: E402
 
-TINY = """\
-models: [residual_fcn]
-datasets: [{name: digits, size: 32}]
-training: {iterations: 4, batch_size: 4}
-recovery: {iterations: 2, batch_size: 4}
-calibration: {samples: 4, batch_size: 4}
-evaluation: {samples: 8, batch_size: 8}
-measurement: {rounds: 5, warmup_seconds: 0.2}
-deterministic: true
-"""
 Command = Callable[[Path], list[str]]
 
 
@@ -74,7 +65,7 @@ def main() -> None:
 
 def _phases(place: str) -> list[Phase]:
     file = Path(place) / "tiny.yaml"
-    file.write_text(TINY)
+    file.write_text(f"{TINY}deterministic: true\n")
     grid = ["--methods", "l1,l2,random", "--ratios", "0.2,0.5"]
     long = [f"--set={name}.iterations=300" for name in ("training", "recovery")]
     return [

@@ -108,9 +108,7 @@ def _unpickled(file: Path) -> Any:
 
 
 def _refused(file: Path, reason: str) -> UserError:
-    trust = (
-        f"if you trust its origin, add --trust-checkpoint {file} --retry config_error: such a file can run any code."
-    )
+    trust = f"if you trust its origin, add --trust-checkpoint {file}: such a file can run any code."
     named = _REFUSED.search(reason)
     if named:
         message = f"checkpoint {file}: refused, because it asks for {named[1]}, which no weights need"
