@@ -112,7 +112,7 @@ class RunDisplay:
         else:
             how = f"{self._clock() - started:.1f} s"
             if not failed:
-                self._estimator.learn(stage.kind, self._clock() - started)
+                self._estimator.learn(stage.kind, self._clock() - started, stage.share)
         line = f"{'FAILED' if failed else 'done  '} {_name(stage)}  {how}"
         if failed and (failure := states.failures.get(stage)) is not None:
             line += f"\n       {failure.kind}: {failure.message}" + (f"\n       {failure.hint}" if failure.hint else "")

@@ -62,10 +62,9 @@ def _of_figures(record: CellRecord) -> Iterator[tuple[str, str]]:
 
 
 def _of_reductions(record: CellRecord) -> Iterator[tuple[str, str]]:
-    compressors = sum(step.kind == "compress" for step in record.steps)
     if record.achieved.channels is None:
-        alone = _unfinished(record) if record.status != "complete" else "the method removes no channels"
-        yield "achieved.channels", "several compressors removed channels" if compressors > 1 else alone
+        complete = record.status == "complete"
+        yield "achieved.channels", "the pipeline removes no channels" if complete else _unfinished(record)
     for name in ("params", "macs"):
         if getattr(record.achieved, name) is None:
             yield f"achieved.{name}", _unfinished(record)

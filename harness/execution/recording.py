@@ -188,16 +188,28 @@ def _achieved(
     points: list[StepResult], planned: tuple[ModelPoint, ...], files: Mapping[Stage, StageFile | None]
 ) -> Achieved:
     baseline, final = points[0].size, points[-1].size
-    channels = [
-        file.result["achieved"].get("channels")
-        for point in planned
-        if point.kind == "compress" and (file := files[point.made]) is not None
-    ]
     return Achieved(
-        channels=channels[0] if len(channels) == 1 else None,
+        channels=_removed_channels([files[point.made] for point in planned if point.kind == "compress"]),
         params=1 - final.params / baseline.params if baseline and final else None,
         macs=1 - final.macs / baseline.macs if baseline and final else None,
     )
+
+
+def _removed_channels(compressed: list[StageFile | None]) -> float | None:
+    """Returns the fraction of channels that compressors removed together: each says what it took of what was left.
+
+    Args:
+        compressed: Their stages, in order; one that is not complete leaves the figure open.
+    """
+    removed = None
+    for file in compressed:
+        if file is None:
+            return None
+        channels = file.result["achieved"].get("channels")
+        if channels is not None:
+            before = removed or 0.0
+            removed = before + (1 - before) * channels
+    return removed
 
 
 def _latency(measured: StageFile | None) -> Latency | None:

@@ -5,9 +5,10 @@ Every change costs what it touches, not the size of the plan: a run of ten thous
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
@@ -63,11 +64,12 @@ class StageStates:
         self.seconds: dict[Stage, float] = {}
         self._states: dict[Stage, StageState] = dict.fromkeys(self.stages, "waiting")
         self._counts: Counter[StageState] = Counter({"waiting": len(self.stages)})
-        self._open: Counter[str] = Counter(stage.kind for stage in self.stages)
+        self._open: defaultdict[str, Fraction] = defaultdict(Fraction)
         self._position = {stage: position for position, stage in enumerate(self.stages)}
         self._dependents: dict[Stage, list[Stage]] = {stage: [] for stage in self.stages}
         self._missing: dict[Stage, int] = {}
         for stage in self.stages:
+            self._open[stage.kind] += stage.share
             for source in {source for _, source in stage.inputs}:
                 self._dependents[source].append(stage)
             self._missing[stage] = len({source for _, source in stage.inputs})
@@ -87,7 +89,7 @@ class StageStates:
         self._states[stage] = state
         self._counts[before] -= 1
         self._counts[state] += 1
-        self._open[stage.kind] += (state in _OPEN) - (before in _OPEN)
+        self._open[stage.kind] += stage.share * ((state in _OPEN) - (before in _OPEN))
         for dependent in self._dependents[stage]:
             self._missing[dependent] += (before == "complete") - (state == "complete")
             self._offer(dependent)
@@ -99,8 +101,8 @@ class StageStates:
         """Returns how many stages are in one of the states."""
         return sum(self._counts[state] for state in states)
 
-    def open_by_kind(self) -> dict[str, int]:
-        """Returns how many stages of each kind are waiting or running."""
+    def open_by_kind(self) -> dict[str, Fraction]:
+        """Returns how many whole stages of each kind are waiting or running; see `estimate.by_kind`."""
         return {kind: count for kind, count in self._open.items() if count}
 
     def ready(self) -> Iterator[Stage]:

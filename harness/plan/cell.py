@@ -63,7 +63,7 @@ class ModelPoint:
     """A model on the way through a pipeline, and the stages that make and evaluate it.
 
     Attributes:
-        step: `"baseline"` or the call as it is written.
+        step: `"baseline"`, or the call as it is written; with several passes, `fpgm@0.5(steps=3) pass 2 of 3`.
         kind: What made it.
         made: The stage whose folder holds the model.
         evaluated: The stage that evaluates it.
@@ -81,8 +81,8 @@ class PlannedCell:
 
     Attributes:
         cell: The point of the grid.
-        points: The baseline, then the model after each step.
-        prepared: The `prepare` stages.
+        points: The baseline, then the model after each step, or after each of its passes.
+        prepared: The `prepare` stages that other settings start from too; what a later pass prepares is its own.
         measured: The stage that measures the last model against the baseline.
     """
 
@@ -105,4 +105,4 @@ class PlannedCell:
 
     def shares(self, stage: Stage) -> bool:
         """Returns whether a stage is not the cell's own work but what other cells start from too."""
-        return stage.kind in ("train", "prepare") or stage == self.points[0].evaluated
+        return stage.kind == "train" or stage in self.prepared or stage == self.points[0].evaluated

@@ -21,7 +21,7 @@ class Choice:
     Attributes:
         plugin: The plugin.
         options: Its options, defaults written out.
-        json: What identities state of it: name and options, as plain JSON.
+        json: What identities state of it: name and options but for those that the plan alone acts on, as plain JSON.
         provenance: What made its results, by distribution; its own is first.
     """
 
@@ -96,7 +96,8 @@ class Choices:
         self, plugin: Plugin[Any], written: Mapping[str, Any], where: str, content: Mapping[str, Any] | None = None
     ) -> Choice:
         options = validate_options(plugin, written, where=where)
-        json = {"name": plugin.name, **(content or {}), "options": options.model_dump(mode="json")}
+        stated_options = options.model_dump(mode="json", exclude=set(options.plan_options))
+        json = {"name": plugin.name, **(content or {}), "options": stated_options}
         return Choice(plugin, options, json, self.registry.provenance(plugin))
 
 

@@ -1,7 +1,7 @@
-"""From cells to stages: each step of a pipeline drawn as `prepare -> compress -> recover -> evaluate`.
+"""From cells to stages: each pass of a pipeline drawn as `prepare -> compress -> recover -> evaluate`.
 
 Stages with equal identities are one object, so that cells share them. What cells have in common is also drawn once:
-the baseline of a (model, data set, seed), the steps with which their pipelines begin, a preparation.
+the baseline of a (model, data set, seed), the passes with which their pipelines begin, a preparation.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +20,11 @@ from harness.plan.checkpoint import checkpoint_digest
 from harness.plan.choice import Choice, Choices, Provenance, stated
 from harness.plan.hardware import hardware
 from harness.plan.identity import CommonFields, StageFields, canonical_json
+from harness.plan.passes import Pass, unrolled
 from harness.plan.stage import Stage
 from harness.spec.benchmark import Benchmark
-from harness.spec.budget import TrainingBudget, completed_budget
-from harness.spec.pipeline import MethodCall, Step
+from harness.spec.budget import TrainingBudget, completed_budget, split_budget
+from harness.spec.pipeline import MethodCall
 from harness.spec.setting import setting_json
 from harness.store.stage import StageKind
 
@@ -68,7 +70,9 @@ class Drawer:
         self._prepared: dict[tuple[str | int, ...], Stage] = {}
         self._common: dict[tuple[str | int, ...], CommonFields] = {}
         self._grounds: dict[str, _Ground] = {}
-        self._budgets: dict[tuple[str, str], dict[str, Any]] = {}
+        self._budgets: dict[tuple[str, str], TrainingBudget] = {}
+        self._parts: dict[tuple[str, int], list[TrainingBudget]] = {}
+        self._passes: dict[str, tuple[Pass, ...]] = {}
         self._digests: dict[Path, str] = {}
 
     def draw(self, cell: Cell) -> PlannedCell:
@@ -77,10 +81,13 @@ class Drawer:
         if begun not in self._ways:
             self._ways[begun] = self._baseline(cell)
         way = self._ways[begun]
-        for step in cell.pipeline.steps:
-            begun = (*begun, str(step))
+        pipeline = str(cell.pipeline)
+        if pipeline not in self._passes:
+            self._passes[pipeline] = tuple(unrolled(cell.pipeline, self._choices))
+        for part in self._passes[pipeline]:
+            begun = (*begun, part.text)
             if begun not in self._ways:
-                self._ways[begun] = self._further(cell, step, way)
+                self._ways[begun] = self._further(cell, part, way)
             way = self._ways[begun]
         measured = self._measure(cell, way.points[-1].made, way.points[0].made)
         return PlannedCell(cell, way.points, way.prepared, measured)
@@ -89,20 +96,20 @@ class Drawer:
         trained = self._train(cell)
         return _Way((ModelPoint("baseline", "baseline", trained, self._evaluate(cell, trained, "baseline")),), ())
 
-    def _further(self, cell: Cell, step: Step, way: _Way) -> _Way:
-        """Returns the way with one more step drawn."""
+    def _further(self, cell: Cell, part: Pass, way: _Way) -> _Way:
+        """Returns the way with one more pass drawn."""
+        step = part.step
         descriptors = [self._choices.describe(call.name) for call in step.calls]
         before = way.points[-1]
         if descriptors[0].kind == "compressor":
-            call = step.calls[0]
-            state = self._prepare(cell, call, before.made) if descriptors[0].has_prepare else None
-            made = self._compress(cell, call, before.made, state)
-            point = ModelPoint(str(call), "compress", made, self._evaluate(cell, made, str(call)))
-            return _Way((*way.points, point), (*way.prepared, state) if state else way.prepared)
+            state = self._prepare(cell, part, before.made) if descriptors[0].has_prepare else None
+            made = self._compress(cell, part, before.made, state)
+            point = ModelPoint(part.text, "compress", made, self._evaluate(cell, made, part.text))
+            return _Way((*way.points, point), (*way.prepared, state) if state and part.is_first else way.prepared)
         if all(descriptor.trains for descriptor in descriptors):
-            made = self._recover(cell, step, before.made, before.step)
+            made = self._recover(cell, part, before.made, before.step)
             evaluated = self._evaluate(cell, made, f"{step} after {before.step}")
-            return _Way((*way.points, ModelPoint(str(step), "recover", made, evaluated)), way.prepared)
+            return _Way((*way.points, ModelPoint(part.text, "recover", made, evaluated)), way.prepared)
         if any(descriptor.trains for descriptor in descriptors):
             message = f"{step}: `none` cannot be joined with a training"
             raise UserError(message, "Drop it, or drop the other recoveries.")
@@ -115,7 +122,7 @@ class Drawer:
             return self._load(cell, model, checkpoint)
         parameters = {
             "model": model.json,
-            "training": self._budget(cell, "training"),
+            "training": self._budget(cell, "training").model_dump(mode="json"),
             "seed": cell.seed,
             "protocol": cell.protocol,
         }
@@ -130,19 +137,21 @@ class Drawer:
         common = self._fields(cell, "train", parameters, stated("model", model.provenance))
         return self._stage(cell, common, f"load {cell.model}", {}, checkpoint=checkpoint)
 
-    def _prepare(self, cell: Cell, call: MethodCall, source: Stage) -> Stage:
+    def _prepare(self, cell: Cell, part: Pass, source: Stage) -> Stage:
+        call = part.step.calls[0]
         method = self._choices.method(call)
         key, key_text = _prepare_key(call, method)
         of_cells = (source.identity, cell.model, cell.dataset, cell.seed)
         shared = (*of_cells, call.name, str(call.options), key_text)
         if shared not in self._prepared:
-            shown = call.name if key is None else str(call)
+            shown = call.name if key is None and part.is_first else part.text
             parameters = {"method": method.json, "key": key, **self._method_parameters(cell, method)}
             common = self._fields(cell, "prepare", parameters, stated("method", method.provenance))
             self._prepared[shared] = self._stage(cell, common, f"prepare {shown}", {"model": source})
         return self._prepared[shared]
 
-    def _compress(self, cell: Cell, call: MethodCall, source: Stage, state: Stage | None) -> Stage:
+    def _compress(self, cell: Cell, part: Pass, source: Stage, state: Stage | None) -> Stage:
+        call = part.step.calls[0]
         method = self._choices.method(call)
         parameters = {
             "method": method.json,
@@ -152,26 +161,32 @@ class Drawer:
         }
         inputs = {"model": source, "state": state} if state else {"model": source}
         common = self._fields(cell, "compress", parameters, stated("method", method.provenance))
-        return self._stage(cell, common, f"compress {call}", inputs)
+        return self._stage(cell, common, f"compress {part.text}", inputs)
 
-    def _recover(self, cell: Cell, step: Step, source: Stage, behind: str) -> Stage:
-        key = ("recover", cell.model, cell.dataset, cell.seed, str(step))
+    def _recover(self, cell: Cell, part: Pass, source: Stage, behind: str) -> Stage:
+        budget = self._part_of_budget(cell, part)
+        key = ("recover", cell.model, cell.dataset, cell.seed, str(part.step), part.number, budget.iterations)
         if key not in self._common:
-            self._common[key] = self._recovery(cell, step)
-        return self._stage(cell, self._common[key], f"recover {step} after {behind}", {"model": source})
+            self._common[key] = self._recovery(cell, part, budget)
+        share = Fraction(budget.iterations, self._budget(cell, "recovery").iterations)
+        label = f"recover {part.step} after {behind}"
+        return self._stage(cell, self._common[key], label, {"model": source}, share=share)
 
-    def _recovery(self, cell: Cell, step: Step) -> CommonFields:
+    def _recovery(self, cell: Cell, part: Pass, budget: TrainingBudget) -> CommonFields:
+        step = part.step
         methods = [self._choices.method(call) for call in step.calls]
         if len({method.json["name"] for method in methods}) < len(methods):
             message = f"{step}: a recovery is joined with itself"
             raise UserError(message, "Name each recovery of a step once.")
         parameters = {
             "methods": [method.json for method in methods],
-            "budget": self._budget(cell, "recovery"),
+            "budget": budget.model_dump(mode="json"),
             "calibration": self._calibration,
             "seed": cell.seed,
             "protocol": cell.protocol,
         }
+        if not part.is_first:
+            parameters["pass"] = part.number
         plugins: dict[str, Provenance] = {}
         for method in methods:
             plugins.update(stated(f"method.{method.json['name']}", method.provenance))
@@ -199,7 +214,7 @@ class Drawer:
             "protocol": cell.protocol,
         }
         if "training" in method.plugin.descriptor.needs:
-            parameters["budget"] = self._budget(cell, "recovery")
+            parameters["budget"] = self._budget(cell, "recovery").model_dump(mode="json")
         return parameters
 
     def _stage(
@@ -209,9 +224,10 @@ class Drawer:
         label: str,
         inputs: Mapping[str, Stage],
         checkpoint: Path | None = None,
+        share: Fraction = Fraction(1),
     ) -> Stage:
         fields, identity = common.with_inputs({role: stage.identity for role, stage in inputs.items()})
-        stage = Stage(fields, label, _subject(cell, fields.kind), tuple(inputs.items()), checkpoint, identity)
+        stage = Stage(fields, label, _subject(cell, fields.kind), tuple(inputs.items()), checkpoint, identity, share)
         return self._stages.setdefault(stage, stage)
 
     def _fields(
@@ -238,14 +254,25 @@ class Drawer:
             )
         return self._grounds[cell.dataset]
 
-    def _budget(self, cell: Cell, name: Literal["training", "recovery"]) -> dict[str, Any]:
-        """The benchmark's keys over the model's recommendation over the defaults, as plain JSON."""
+    def _budget(self, cell: Cell, name: Literal["training", "recovery"]) -> TrainingBudget:
+        """The benchmark's keys over the model's recommendation over the defaults."""
         key = (cell.model, name)
         if key not in self._budgets:
             written: TrainingBudget | None = getattr(self._benchmark, name)
             recommended = getattr(self._choices.model(cell.model).plugin.descriptor, name)
-            self._budgets[key] = completed_budget(written, recommended).model_dump(mode="json")
+            self._budgets[key] = completed_budget(written, recommended)
         return self._budgets[key]
+
+    def _part_of_budget(self, cell: Cell, part: Pass) -> TrainingBudget:
+        """All passes of a step spend the one recovery budget together."""
+        key = (cell.model, part.of)
+        if key not in self._parts:
+            try:
+                self._parts[key] = split_budget(self._budget(cell, "recovery"), part.of)
+            except UserError as error:
+                message = f"{cell.pipeline}: recovery.iterations: {error.message}"
+                raise UserError(message, error.hint) from error
+        return self._parts[key][part.number - 1]
 
 
 def _prepare_key(call: MethodCall, method: Choice) -> tuple[Any, str]:

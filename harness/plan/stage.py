@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from harness.plan.identity import StageFields, identity_of
@@ -20,6 +21,7 @@ class Stage:
         inputs: The stages it starts from, by role.
         checkpoint: Where the weights are that a `train` stage loads; the identity knows their content, not the place.
         identity: The hash of everything that determines the outcome; made from `fields` where it is not given.
+        share: How much it is of a whole one of its kind, for estimates of time: below 1 for the recovery of one pass.
     """
 
     fields: StageFields
@@ -28,6 +30,7 @@ class Stage:
     inputs: tuple[tuple[str, Stage], ...] = ()
     checkpoint: Path | None = None
     identity: str = ""
+    share: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         if not self.identity:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import PluginError
 from harness.spec.setting import Setting
 
 Axis = Literal["ratio", "precision"]
 MethodKind = Literal["compressor", "recovery"]
+_PASS_DIGITS = 12
 
 
 class Options(BaseModel):
@@ -25,9 +26,28 @@ class Options(BaseModel):
 
     Field names, defaults, constraints and descriptions are the plugin's user interface: they are what
     `method(option=value)` accepts and what error messages quote.
+
+    Attributes:
+        plan_options: Names of the options that the plan alone acts on. They are in no identity, and the implementation
+            sees their defaults, whatever was written.
     """
 
+    plan_options: ClassVar[frozenset[str]] = frozenset()
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IterativeOptions(Options):
+    """Options of a compressor with a ratio that may get there in several passes; see `MethodDescriptor.passes`."""
+
+    plan_options: ClassVar[frozenset[str]] = frozenset({"steps"})
+
+    steps: int = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="Passes that reach the ratio together; each has the recovery behind it and its part of the budget.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +198,32 @@ class MethodDescriptor(Descriptor):
         The default shares one `prepare` among all settings. A method that searches per target returns it.
         """
         del setting, options
+
+    def passes(self, setting: Setting | None, options: Options) -> Sequence[Setting | None]:
+        """Returns the settings of a compressor's passes, each of which starts from the model that the last one left.
+
+        The default is one pass, or the `steps` of `IterativeOptions`; each of n passes then removes the same fraction
+        of what is left, 1 - (1 - ratio) ** (1 / n), so that together they remove the ratio of whatever it is a
+        ratio of: channels, parameters or MACs.
+
+        Args:
+            setting: The setting as it was asked for.
+            options: Validated options.
+
+        Returns:
+            One setting a pass, at least one; of one pass, `setting` itself.
+
+        Raises:
+            PluginError: There are `steps`, but the setting is not a ratio.
+        """
+        if not isinstance(options, IterativeOptions) or options.steps == 1:
+            return (setting,)
+        if not isinstance(setting, float):
+            message = f"method {self.name!r} takes `steps`, but its setting is no ratio that could be split"
+            raise PluginError(message, f"Override `passes` in the descriptor of {self.name!r}.")
+        # Rounded, for another machine's mathematics may differ in the last bit, and the setting is in identities.
+        each = round(1 - (1 - setting) ** (1 / options.steps), _PASS_DIGITS)
+        return (each,) * options.steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.errors import UserError
+
 
 class Schedule(BaseModel):
     """How the learning rate moves over the budget's iterations.
@@ -52,3 +54,27 @@ def completed_budget(partial: TrainingBudget | None, base: TrainingBudget | Mapp
         merged = isinstance(value, dict) and not (key == "optimizer" and "type" in value)
         full[key] = {**full[key], **value} if merged else value
     return TrainingBudget.model_validate(full)
+
+
+def split_budget(budget: TrainingBudget, parts: int) -> list[TrainingBudget]:
+    """Returns the budgets of trainings that spend one budget together, each with a schedule of its own.
+
+    Iterations are split evenly; the last part has the rest too.
+
+    Args:
+        budget: The whole.
+        parts: How many there are to be.
+
+    Raises:
+        UserError: A part would have no iteration.
+
+    Example:
+        >>> [part.iterations for part in split_budget(TrainingBudget(iterations=100), 3)]
+        [33, 33, 34]
+    """
+    each, rest = divmod(budget.iterations, parts)
+    if not each:
+        message = f"a budget of {budget.iterations} iterations cannot be split into {parts} parts"
+        raise UserError(message, f"Give it {parts} iterations at least, or ask for fewer steps.")
+    last = parts - 1
+    return [budget.model_copy(update={"iterations": each + rest * (number == last)}) for number in range(parts)]

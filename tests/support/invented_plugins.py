@@ -26,7 +26,9 @@ SHAPES = Shapes(name="shapes", summary="", implementation="", task="painting", o
 DOTS = Shapes(name="dots", summary="", implementation="", task="painting", options=Size)
 """
 METHODS = """
-from harness.registry import MethodDescriptor, Options
+from harness.registry import IterativeOptions, MethodDescriptor, Options
+class Passes(IterativeOptions):
+    mode: str = "fast"
 class Steps(Options):
     steps: int = 1
     mode: str = "fast"
@@ -41,6 +43,9 @@ common = {"summary": "", "implementation": "", "family": "pruning", "axis": "rat
 PRUNE = MethodDescriptor(name="prune", **common)
 SEARCH = Search(name="search", **{**common, "needs": frozenset({"training"})})
 VAGUE = Vague(name="vague", **common)
+PEEL = MethodDescriptor(name="peel", **{**common, "options": Passes})
+DIG = Search(name="dig", **{**common, "options": Passes, "needs": frozenset({"training"})})
+ROUND = MethodDescriptor(name="round", **{**common, "options": Passes, "axis": "precision"})
 """
 RECOVERIES = """
 from harness.registry import MethodDescriptor, Options
@@ -69,7 +74,7 @@ def invented_registry(folder):
         },
         TASK,
     )
-    methods = {"prune": "PRUNE", "search": "SEARCH", "vague": "VAGUE"}
+    methods = {name: name.upper() for name in ("prune", "search", "vague", "peel", "dig", "round")}
     _install(folder, "invented-methods", {"bench.methods": methods}, METHODS, requires="invented-tracing")
     recoveries = {"tune": "TUNE", "mimic": "MIMIC", "nothing": "NOTHING"}
     _install(folder, "invented-recoveries", {"bench.methods": recoveries}, RECOVERIES)

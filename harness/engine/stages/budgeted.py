@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
@@ -19,7 +19,7 @@ def train_under(
     bench: Workbench,
     model: nn.Module,
     budget: TrainingBudget,
-    purpose: Literal["train", "recover"],
+    purpose: str,
     hooks: Sequence[Any] = (),
 ) -> TrainingOutcome:
     """Trains `model` in place on the training split; all methods see the same samples in the same order.
@@ -28,7 +28,7 @@ def train_under(
         bench: The stage's surroundings.
         model: On the stage's device.
         budget: How long and how.
-        purpose: Part of the seed, so that a recovery does not repeat the baseline's samples.
+        purpose: Part of the seed, so that a recovery repeats neither the baseline's samples nor an earlier pass's.
         hooks: mmengine hooks that a recovery adds.
     """
     request = LoaderRequest(

@@ -25,7 +25,8 @@ def run_recover(bench: Workbench) -> dict[str, Any]:
     context = StageContext(bench)
     recipe = merge_recipes([recovery.recipe(source.model, context) for recovery in load_recoveries(bench)])
     model = _fresh(source.file, bench) if recipe.reinitialize else source.model
-    outcome = train_under(bench, model, budget, "recover", recipe.hooks)
+    number = bench.parameters.get("pass", 1)
+    outcome = train_under(bench, model, budget, "recover" if number == 1 else f"recover-{number}", recipe.hooks)
     size = save_output(bench, source.file, model)
     return {"size": size, **asdict(outcome)}
 

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from fractions import Fraction
+
 import pytest
 from cells import complete, make_stage
 
@@ -44,6 +47,15 @@ def test_workers_share_all_but_measurements_and_wait_for_the_longest(workers, se
 
 def test_stages_are_counted_by_kind():
     assert by_kind([TRAIN, COMPRESS, make_stage("compress", "another")]) == {"train": 1, "compress": 2}
+
+
+def test_passes_that_share_a_budget_are_one_whole_stage():
+    halves = [replace(make_stage("recover", f"pass {number}"), share=Fraction(1, 2)) for number in (1, 2)]
+    made = Estimator()
+    made.learn("recover", 40, halves[0].share)
+    assert made.remaining({"recover": 1}) == 80
+    assert by_kind([*halves, make_stage("recover", "a whole one")]) == {"recover": 2}
+    assert made.remaining(by_kind(halves[1:])) == 80 / 2
 
 
 def test_it_learns_from_what_lies_in_the_results_folder(layout):

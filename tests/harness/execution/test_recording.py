@@ -87,8 +87,40 @@ def test_two_compressors_with_a_recovery_between_them(layout):
     record = record_of(layout, planned)
     assert (record.before_recovery, record.after_recovery) == (0.5, 0.7)  # of the last recovery
     assert record.retention == pytest.approx(0.5)  # of the last model
+    assert record.missing == {}
+
+
+def test_reductions_of_channels_are_each_of_what_was_left(layout):
+    planned = make_cell("l1@0.2+none+fpgm@0.5+quantize+finetune")
+    complete_cell(layout, planned)
+    compressed = [point.made for point in planned.points if point.kind == "compress"]
+    for stage, achieved in zip(compressed, ({"channels": 0.2}, {"channels": 0.5}, {}), strict=True):
+        complete(layout, stage, achieved=achieved)
+    record = record_of(layout, planned)
+    assert record.achieved.channels == pytest.approx(0.6)
+    assert record.missing == {}
+    states = states_of(layout, planned)
+    states.set(compressed[1], "failed", Failure(kind="oom", message="too big"))
+    half = record_of(layout, planned, states)
+    assert half.achieved.channels is None, "what the first removed is not what the pipeline removed"
+    assert half.missing["achieved.channels"] == f"stage {compressed[1].label!r} failed"
+
+
+def test_one_reduction_of_channels_is_exactly_what_the_method_says(layout):
+    planned = make_cell()
+    complete_cell(layout, planned)
+    complete(layout, planned.points[1].made, achieved={"channels": 0.2})
+    assert record_of(layout, planned).achieved.channels == 0.2
+
+
+def test_a_pipeline_that_removes_no_channels_says_so(layout):
+    planned = make_cell("l1@0.5+fpgm@0.5")
+    complete_cell(layout, planned)
+    for point in planned.points[1:]:
+        complete(layout, point.made, achieved={})
+    record = record_of(layout, planned)
     assert record.achieved.channels is None
-    assert record.missing == {"achieved.channels": "several compressors removed channels"}
+    assert record.missing["achieved.channels"] == "the pipeline removes no channels"
 
 
 def test_two_compressors_and_one_recovery_behind_both(layout):
