@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from harness.registry.descriptors import MethodDescriptor, Options, TransformDescriptor
+from harness.registry.descriptors import IterativeOptions, MethodDescriptor, TransformDescriptor
 
 
-class PruningOptions(Options):
+class PruningOptions(IterativeOptions):
     """How many channels each layer loses; the same for every criterion."""
 
     allocation: Literal["uniform", "global"] = Field(
@@ -20,8 +20,23 @@ class PruningOptions(Options):
         default="mean",
         description="What a group's scores are divided by before they are ranked globally.",
     )
-    round_to: int = Field(default=1, ge=1, description="Each group keeps the nearest multiple of this many channels.")
+    round_to: int = Field(
+        default=1,
+        ge=1,
+        description="Each group that loses channels keeps the nearest multiple of this many; halves go up.",
+    )
     min_channels: int = Field(default=1, ge=1, description="Channels that every group keeps at least.")
+    max_ratio: float = Field(default=1.0, gt=0, le=1, description="Largest fraction that any one group may lose.")
+    protect: tuple[str, ...] = Field(
+        default=(),
+        description="Layers that keep all channels, with all below them: paths such as backbone or *.layer4.*.",
+    )
+
+    @field_validator("protect", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        """Takes a single pattern, written without the comma that makes a list of it."""
+        return (value,) if isinstance(value, str) else value
 
 
 def pruning_method(*, name: str, summary: str, implementation: str, **overrides: Any) -> MethodDescriptor:
@@ -39,6 +54,7 @@ def pruning_method(*, name: str, summary: str, implementation: str, **overrides:
         "options": PruningOptions,
         "default_recovery": "finetune",
         "has_prepare": True,
+        "ratio_targets": ("channels", "params", "macs"),
     }
     return MethodDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})
 
@@ -68,5 +84,5 @@ PRUNE = TransformDescriptor(
     name="prune",
     summary="Removes channels from a freshly built model.",
     implementation="bench_pruning.transform:PruneTransform",
-    version=1,
+    version=2,
 )

@@ -11,11 +11,13 @@ import torch
 from bench_pruning.allocation import allocate
 from bench_pruning.channels import surgery
 from bench_pruning.channels.bound import BoundGroup
+from bench_pruning.channels.costs import CostModel, parameter_costs
 from bench_pruning.channels.groups import ChannelGroup
 from bench_pruning.channels.recipe import recipe
-from bench_pruning.channels.tracing import trace
-from bench_pruning.channels.verification import verify
-from bench_pruning.descriptors import PruningOptions
+from bench_pruning.channels.trial import tried_trace
+from bench_pruning.channels.verification import verify, verify_costs
+from bench_pruning.descriptors import PRUNE, PruningOptions
+from bench_pruning.protection import protected_groups
 from harness.errors import PluginError, UnsupportedOperationError, UserError
 from harness.registry.method import Compression, Compressor, State, TransformStep
 
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from bench_pruning.allocation import Allocation
     from bench_pruning.channels.groups import Trace
-    from bench_pruning.channels.recipe import Kept
     from harness.registry.context import Context
     from harness.spec.setting import Setting
 
 Statistics = dict[str, torch.Tensor]
 """What a method collects for its scores, under keys of its own choice."""
+
+TRIAL_SAMPLES = 2
+"""Images of the training loss that a trace is tried with; batch normalisation needs two."""
 
 SCORES = "scores."
 """Prefix of the scores' names in the state."""
@@ -73,41 +78,55 @@ class PruningMethod(Compressor[PruningOptions]):
             UnsupportedOperationError: No channel of the model can be removed.
             PluginError: `score` broke its contract.
         """
-        found = trace(model, context.task, context.example_images())
+        batch = next(context.calibration_batches(samples=TRIAL_SAMPLES))
+        found = tried_trace(model, context.task, context.example_images(), batch)
         _require_prunable(model, found)
+        protected = protected_groups(model, found.prunable, self.options.protect)
         statistics = self.collect(model, context)
         scores: dict[str, torch.Tensor] = {}
         for done, group in enumerate(found.prunable, start=1):
             with torch.no_grad():
                 scores[SCORES + group.name] = self._checked(group, self.score(BoundGroup(group, model), statistics))
             context.progress(done, len(found.prunable), group.name)
-        groups = [group.to_json() for group in found.prunable]
-        pinned = [{"module": path, "reason": reason} for path, reason in found.pinned]
-        return State(tensors=scores, data={"groups": groups, "pinned": pinned})
+        data = {
+            "groups": [group.to_json() for group in found.prunable],
+            "pinned": [{"module": path, "reason": reason} for path, reason in found.pinned],
+            "protected": sorted(protected),
+            "notes": list(found.notes),
+            "macs": found.macs.to_json(),
+        }
+        return State(tensors=scores, data=data)
 
     def compress(self, model: nn.Module, setting: Setting | None, state: State, context: Context) -> Compression:
         """Returns the model without the channels that score lowest; ratio 0 changes nothing.
 
-        `achieved["channels"]` is the fraction removed of all channels of prunable groups, where a channel
-        that several layers share counts once.
+        `achieved["channels"]` is the fraction removed of all channels of prunable, unprotected groups, where a channel
+        that several layers share counts once. How near the ratio's target is comes in `details["target"]`.
 
         Raises:
-            UserError: The setting is no ratio in [0, 1), or a fraction of something other than channels.
+            UserError: The setting is no ratio in [0, 1).
         """
-        ratio = _ratio(setting, context)
+        ratio = _ratio(setting)
         groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
         scores = {group.name: state.tensors[SCORES + group.name] for group in groups}
-        kept = allocate(scores, ratio, self.options)
-        payload = recipe(model, groups, kept)
+        costs = {"params": parameter_costs(model, groups), "macs": CostModel.from_json(state.data["macs"])}
+        protected = frozenset(state.data["protected"])
+        widths = {group.name: group.width for group in groups}
+        chosen = allocate(
+            scores, ratio, self.options, of=context.ratio_of, costs=costs, protected=protected, widths=widths
+        )
+        payload = recipe(model, groups, chosen.kept)
         dense = copy.deepcopy(model) if payload["kept"] else model
         surgery.apply(model, payload)
-        check = verify(dense, model, context.task, context.example_images(), groups, kept)
+        images = context.example_images()
+        check = verify(dense, model, context.task, images, groups, chosen.kept)
+        counts = {name: len(channels) for name, channels in chosen.kept.items()}
         return Compression(
             model=model,
-            transforms=[TransformStep(kind="prune", version=1, payload=payload)],
-            achieved={"channels": _removed_fraction(groups, kept)},
-            checks=[check],
-            details=self._details(groups, kept, state),
+            transforms=[TransformStep(kind="prune", version=PRUNE.version, payload=payload)],
+            achieved={"channels": _removed_fraction([g for g in groups if g.name not in protected], chosen.kept)},
+            checks=[check, verify_costs(model, context.task, images, counts, costs)],
+            details=self._details(groups, chosen, state),
         )
 
     def _checked(self, group: ChannelGroup, scores: Any) -> torch.Tensor:
@@ -129,13 +148,23 @@ class PruningMethod(Compressor[PruningOptions]):
         checked: torch.Tensor = scores.detach().cpu().contiguous()
         return checked
 
-    def _details(self, groups: Sequence[ChannelGroup], kept: Kept, state: State) -> dict[str, Any]:
+    def _details(self, groups: Sequence[ChannelGroup], chosen: Allocation, state: State) -> dict[str, Any]:
         layers = {
-            path: {"before": group.size, "after": len(kept[group.name]), "group": group.name}
+            path: {
+                "before": group.size * group.width,
+                "after": len(chosen.kept[group.name]) * group.width,
+                "group": group.name,
+            }
             for group in groups
             for path in group.layers
         }
-        return {"layers": layers, "pinned": state.data["pinned"], "options": self.options.model_dump()}
+        return {
+            "layers": layers,
+            "target": chosen.target.to_json(),
+            "mixing": {group.name: group.mixing for group in groups if group.mixing},
+            **{name: state.data[name] for name in ("pinned", "protected", "notes")},
+            "options": self.options.model_dump(mode="json", exclude=set(self.options.plan_options)),
+        }
 
 
 def _require_prunable(model: nn.Module, found: Trace) -> None:
@@ -145,10 +174,7 @@ def _require_prunable(model: nn.Module, found: Trace) -> None:
         raise UnsupportedOperationError(message, "Choose another model or a method that is not structured pruning.")
 
 
-def _ratio(setting: Setting | None, context: Context) -> float:
-    if context.ratio_of != "channels":
-        message = f"ratio_of={context.ratio_of} is not available for pruning methods in this version"
-        raise UserError(message, "Use --ratio-of channels.")
+def _ratio(setting: Setting | None) -> float:
     if isinstance(setting, bool) or not isinstance(setting, (int, float)) or not 0 <= setting < 1:
         message = f"a pruning method needs a ratio from 0 to below 1, not {setting!r}"
         raise UserError(message, "Write the fraction of channels to remove, e.g. l1@0.5.")
@@ -156,5 +182,5 @@ def _ratio(setting: Setting | None, context: Context) -> float:
 
 
 def _removed_fraction(groups: Sequence[ChannelGroup], kept: Mapping[str, list[int]]) -> float:
-    total = sum(group.size for group in groups)
-    return 1 - sum(len(kept[group.name]) for group in groups) / total
+    total = sum(group.size * group.width for group in groups)
+    return 1 - sum(len(kept[group.name]) * group.width for group in groups) / total

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from harness.errors import DataError
 from harness.registry.context import Context
 from harness.registry.dataset import DatasetMeta
 from harness.registry.task import Task
@@ -52,7 +51,7 @@ class MmsegTask(FakeTask):
 
 
 class FakeContext(Context):
-    """Noise images, no data."""
+    """Noise images; a batch is one tensor."""
 
     def __init__(self, task=None, seed=0, size=(32, 32), ratio_of="channels"):
         self.task = task or FakeTask()
@@ -69,7 +68,7 @@ class FakeContext(Context):
         return torch.Generator().manual_seed(self.seed + zlib.crc32(purpose.encode()))
 
     def calibration_batches(self, samples=None):
-        raise DataError("no data in these tests")  # noqa: EM101
+        yield self.example_images(samples or 2)
 
     def loss(self, model, batch):
         return self.task.loss(model, batch)

@@ -1,7 +1,10 @@
+from fractions import Fraction
+from math import floor
+
 import pytest
 import torch
 
-from bench_pruning.allocation import allocate, normalized
+from bench_pruning import allocation
 from bench_pruning.descriptors import PruningOptions
 
 
@@ -14,8 +17,17 @@ def options(**values):
     return PruningOptions(**values)
 
 
+def allocate(values, ratio, chosen):
+    return allocation.allocate(values, ratio, chosen).kept
+
+
 def total(kept):
     return sum(map(len, kept.values()))
+
+
+def nearest(size, ratio):
+    """The integer nearest to the rest of `size`; of two, the larger."""
+    return floor((1 - Fraction(str(ratio))) * size + Fraction(1, 2))
 
 
 def test_uniform_keeps_the_highest_scores_of_each_group():
@@ -23,20 +35,20 @@ def test_uniform_keeps_the_highest_scores_of_each_group():
     assert kept == {"a": [0, 3], "b": [0]}
 
 
-@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.25, 0.5, 0.77, 0.99])
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.77, 0.9, 0.99])
 def test_uniform_counts_are_exact(ratio):
     kept = allocate(scores(), ratio, options())
     sizes = {"group0": 7, "group1": 16, "group2": 5}
     assert {name: len(k) for name, k in kept.items()} == {
-        name: max(1, size - round(ratio * size)) for name, size in sizes.items()
+        name: max(1, nearest(size, ratio)) for name, size in sizes.items()
     }
 
 
-@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.25, 0.5, 0.77])
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.125, 0.25, 0.375, 0.5, 0.77])
 @pytest.mark.parametrize("normalizer", ["none", "mean", "max"])
 def test_global_counts_are_exact(ratio, normalizer):
     kept = allocate(scores(), ratio, options(allocation="global", normalizer=normalizer))
-    assert total(kept) == 28 - round(ratio * 28)
+    assert total(kept) == nearest(28, ratio)
 
 
 def test_global_removes_the_lowest_scores_of_all():
@@ -44,18 +56,18 @@ def test_global_removes_the_lowest_scores_of_all():
     assert allocate(values, 0.5, options(allocation="global", normalizer="none")) == {"a": [2], "b": [1, 2]}
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "global"])
-def test_ties_remove_neither_more_nor_fewer_than_asked(allocation):
+@pytest.mark.parametrize("mode", ["uniform", "global"])
+def test_ties_remove_neither_more_nor_fewer_than_asked(mode):
     values = {"a": torch.ones(10), "b": torch.ones(6)}
-    kept = allocate(values, 0.5, options(allocation=allocation))
+    kept = allocate(values, 0.5, options(allocation=mode))
     assert total(kept) == 8
     assert all(kept.values())
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "global"])
+@pytest.mark.parametrize("mode", ["uniform", "global"])
 @pytest.mark.parametrize("round_to", [1, 4])
-def test_larger_ratios_keep_subsets(allocation, round_to):
-    chosen = options(allocation=allocation, round_to=round_to)
+def test_larger_ratios_keep_subsets(mode, round_to):
+    chosen = options(allocation=mode, round_to=round_to)
     previous = allocate(scores(), 0.0, chosen)
     for ratio in torch.linspace(0.05, 0.95, 19).tolist():
         kept = allocate(scores(), ratio, chosen)
@@ -63,10 +75,10 @@ def test_larger_ratios_keep_subsets(allocation, round_to):
         previous = kept
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "global"])
-def test_every_group_keeps_a_channel(allocation):
+@pytest.mark.parametrize("mode", ["uniform", "global"])
+def test_every_group_keeps_a_channel(mode):
     values = {"poor": torch.full((8,), 1e-6), "rich": torch.full((8,), 1e6)}
-    kept = allocate(values, 0.99, options(allocation=allocation, normalizer="none"))
+    kept = allocate(values, 0.99, options(allocation=mode, normalizer="none"))
     assert {name: len(k) for name, k in kept.items()} == {"poor": 1, "rich": 1}
 
 
@@ -74,6 +86,24 @@ def test_a_global_ratio_is_met_in_full_next_to_a_floor():
     values = {"poor": torch.full((8,), 1e-6), "rich": torch.full((8,), 1e6)}
     kept = allocate(values, 0.75, options(allocation="global", normalizer="none", min_channels=2))
     assert {name: len(k) for name, k in kept.items()} == {"poor": 2, "rich": 2}
+
+
+def test_no_group_loses_more_than_max_ratio_and_the_others_make_up_for_it():
+    values = {"poor": torch.full((8,), 1e-6), "rich": torch.full((8,), 1e6)}
+    chosen = options(allocation="global", normalizer="none", max_ratio=0.75)
+    assert {name: len(k) for name, k in allocate(values, 0.5, chosen).items()} == {"poor": 2, "rich": 6}
+    assert {name: len(k) for name, k in allocate(values, 0.9, chosen).items()} == {"poor": 2, "rich": 2}
+
+
+@pytest.mark.parametrize("mode", ["uniform", "global"])
+def test_protected_groups_stay_whole_and_do_not_count(mode):
+    kept = allocation.allocate(scores(sizes=(16, 16)), 0.5, options(allocation=mode), protected={"group0"}).kept
+    assert {name: len(k) for name, k in kept.items()} == {"group0": 16, "group1": 8}
+
+
+def test_a_group_that_loses_nothing_is_not_rounded():
+    assert len(allocate({"a": torch.rand(18)}, 0.01, options(round_to=8))["a"]) == 18
+    assert len(allocate({"a": torch.rand(18)}, 0.05, options(round_to=8))["a"]) == 16
 
 
 def test_min_channels_never_exceeds_the_group():
@@ -97,8 +127,3 @@ def test_normalizers_make_the_global_ranking_independent_of_a_layers_scale():
         assert allocate(values, 0.5, chosen) == allocate(scaled, 0.5, chosen)
     chosen = options(allocation="global", normalizer="none")
     assert allocate(values, 0.5, chosen) != allocate(scaled, 0.5, chosen)
-
-
-def test_normalized_keeps_order_of_negative_scores_and_survives_zeros():
-    assert normalized(torch.tensor([-3.0, -1.0]), "mean").tolist() == [-1.5, -0.5]
-    assert normalized(torch.zeros(3), "max").tolist() == [0, 0, 0]

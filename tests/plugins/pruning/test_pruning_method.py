@@ -6,7 +6,8 @@ import torch
 from pruning_fakes import Chain, FakeContext, Residual, Separable, Swapped, conv, randomize
 from torch import nn
 
-from bench_pruning.channels import operations
+from bench_pruning.channels.rules import elementwise, operations
+from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.l1 import L1
 from bench_pruning.descriptors import FPGM, PRUNE, RANDOM, PruningOptions, pruning_method
 from bench_pruning.method import PruningMethod
@@ -32,7 +33,10 @@ def test_a_ratio_removes_that_share_of_each_group_and_says_so():
     assert result.details["layers"]["outer"] == {"before": 8, "after": 4, "group": "stem"}
     assert {"module": "head", "reason": "it reaches an output of the network"} in result.details["pinned"]
     assert result.details["options"]["allocation"] == "uniform"
-    assert [check.verdict for check in result.checks] == ["pass"]
+    assert {check.name: check.verdict for check in result.checks} == {
+        "masked_equals_physical": "pass",
+        "predicted_costs_equal_counted": "pass",
+    }
 
 
 def test_the_lowest_scores_go():
@@ -49,7 +53,7 @@ def test_ratio_zero_is_the_identity():
     before = copy.deepcopy(model.state_dict())
     result = compress(model, 0.0)
     assert all(torch.equal(value, before[name]) for name, value in result.model.state_dict().items())
-    assert result.transforms[0].payload == {"kept": {}, "shapes": {}}
+    assert result.transforms[0].payload["kept"] == result.transforms[0].payload["attributes"] == {}
     assert result.achieved == {"channels": 0.0}
     assert result.checks[0].verdict == "not_applicable"
 
@@ -59,7 +63,7 @@ def test_global_allocation_meets_the_ratio_over_all_channels():
     with torch.no_grad():
         model.inner.weight.mul_(100)
     result = compress(model, 0.5, allocation="global", normalizer="none")
-    assert result.achieved["channels"] == pytest.approx(round(0.5 * 19) / 19)
+    assert result.achieved["channels"] == pytest.approx(9 / 19)
     assert model.inner.out_channels == 6
     assert result.checks[0].verdict == "pass"
 
@@ -109,19 +113,35 @@ def test_progress_is_reported_for_every_group():
     assert context.reports == [(1, 3, "stem"), (2, 3, "inner"), (3, 3, "auxiliary_inner")]
 
 
-def test_a_swapped_concatenation_never_yields_a_silently_wrong_model():
+def test_the_halves_of_a_swapped_concatenation_shrink_alike():
     result = compress(randomize(Swapped()), 0.5)
-    verified = result.checks[0].verdict == "pass" and "first" not in result.details["layers"]
-    assert verified or result.checks[0].verdict == "fail"
+    assert result.details["layers"]["first"] == {"before": 8, "after": 4, "group": "first"}
+    assert result.checks[0].verdict == "pass"
 
 
-def test_a_guess_that_slips_through_the_trace_fails_the_check(monkeypatch):
-    class Flipped(Chain):
-        def forward(self, x):
-            return self.classifier(self.second(self.norm(self.first(x)).flip(1)))
+class Flipped(Chain):
+    def forward(self, x):
+        return self.classifier(self.second(self.norm(self.first(x)).flip(1)))
 
-    monkeypatch.setattr(operations, "obstacle", lambda node: None)
+
+def test_a_wrong_rule_is_found_out_by_the_trial_and_its_channels_stay(monkeypatch):
+    monkeypatch.setitem(operations.RULES, "flip", elementwise.same)
     result = compress(randomize(Flipped()), 0.5)
+    assert "first" not in result.details["layers"]
+    assert "second" in result.details["layers"]
+    assert result.checks[0].verdict == "pass"
+    (note,) = result.details["notes"]
+    assert note.startswith("pinned `first`: outputs differ by")
+
+
+def test_a_wrong_group_that_no_trial_saw_fails_the_check(monkeypatch):
+    monkeypatch.setitem(operations.RULES, "flip", elementwise.same)
+    monkeypatch.setattr("bench_pruning.method.tried_trace", lambda model, task, images, batch: trace(model, task, images))
+    model = randomize(Flipped())
+    with torch.no_grad():
+        # What stays must not be its own mirror image.
+        model.first.weight.mul_(torch.tensor([1, 9, 1, 9, 1, 9, 1, 9.0])[:, None, None, None])
+    result = compress(model, 0.5)
     assert "first" in result.details["layers"]
     assert result.checks[0].verdict == "fail"
 
@@ -167,9 +187,32 @@ def test_other_settings_are_the_users_mistake(setting):
         compress(Chain(), setting)
 
 
-def test_other_ratio_targets_are_refused():
-    with pytest.raises(UserError, match="ratio_of=macs is not available"):
-        compress(Chain(), 0.5, context=FakeContext(ratio_of="macs"))
+@pytest.mark.parametrize("of", ["params", "macs"])
+def test_a_ratio_of_parameters_or_macs_is_met_and_predicted_exactly(of):
+    model = randomize(Chain(width=128))
+    result = compress(model, 0.5, context=FakeContext(ratio_of=of), allocation="global")
+    target = result.details["target"]
+    assert (target["of"], target["missed"]) == (of, False)
+    assert target["reached"] == pytest.approx(0.5, abs=0.01)
+    assert result.checks[1].verdict == "pass"
+    if of == "params":
+        assert target["predicted"] == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_a_wrong_prediction_of_costs_fails_its_check():
+    chosen, context, model = L1(options=PruningOptions()), FakeContext(), Chain()
+    state = chosen.prepare(model, context)
+    state.data["macs"]["terms"][0][0] += 1
+    check = chosen.compress(model, 0.5, state, context).checks[1]
+    assert check.verdict == "fail"
+    assert "macs: predicted" in check.detail
+
+
+def test_protected_layers_stay_and_the_record_names_them():
+    model = Residual()
+    result = compress(model, 0.5, protect="inner")
+    assert (model.inner.out_channels, model.stem.out_channels) == (6, 4)
+    assert result.details["protected"] == ["inner"]
 
 
 def test_a_model_without_a_prunable_channel_is_refused_with_reasons():
@@ -187,7 +230,7 @@ def test_descriptors_say_what_the_harness_needs():
     assert FPGM.has_prepare
     assert FPGM.needs == {"weights"}
     assert RANDOM.needs == frozenset()
-    assert (PRUNE.name, PRUNE.version) == ("prune", 1)
+    assert (PRUNE.name, PRUNE.version) == ("prune", 2)
     own = pruning_method(name="x", summary="y", implementation="a:B", needs=frozenset({"gradients"}))
     assert (own.needs, own.axis, own.options) == ({"gradients"}, "ratio", PruningOptions)
 

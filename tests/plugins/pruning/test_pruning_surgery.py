@@ -17,7 +17,7 @@ from pruning_fakes import (
 from torch import nn
 
 from bench_pruning.channels import surgery
-from bench_pruning.channels.recipe import recipe
+from bench_pruning.channels.recipe import recipe, structure
 from bench_pruning.channels.tracing import trace
 from bench_pruning.transform import PruneTransform
 from harness.errors import ShapeMismatchError
@@ -177,4 +177,10 @@ def test_keeping_everything_is_an_empty_recipe():
     model = Residual()
     found, _ = every_other(model)
     steps = recipe(model, found, {group.name: list(range(group.size)) for group in found})
-    assert steps == {"kept": {}, "shapes": {}}
+    assert steps == {
+        "engine": 2,
+        "structure": structure(model),
+        "kept": {},
+        "shapes": {},
+        "attributes": {},
+    }

@@ -86,10 +86,37 @@ class Normalized(nn.Module):
         return self.head(F.relu(self.third(F.relu(self.second(x)))))
 
 
-def test_a_mixing_norm_over_pruned_channels_is_not_applicable_with_its_name():
-    result = check(*pruned(Normalized()))
-    assert result.verdict == "not_applicable"
-    assert "`norm`" in result.detail
+def test_a_mixing_norm_over_pruned_channels_takes_the_masked_models_statistics():
+    result = check(*pruned(randomize(Normalized())))
+    assert result.verdict == "pass"
+    assert result.detail.startswith("1 statistics over pruned channels")
+
+
+class Pooled(nn.Module):
+    """Statistics of every kind over the channels that are pruned."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.query, self.head = conv(3, 8), nn.GroupNorm(2, 8), conv(8, 8), conv(8, 2)
+
+    def forward(self, x):
+        x = self.norm(self.first(x))
+        x = x * (x.mean(1, keepdim=True) + x.amax(1, keepdim=True) + x.std(1, keepdim=True)).sigmoid()
+        tokens = self.query(x).flatten(2).transpose(1, 2)[:, None]
+        mixed = F.scaled_dot_product_attention(tokens, tokens, tokens)[:, 0]
+        return self.head(mixed.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+
+def test_means_maxima_group_norms_and_attention_scales_are_replayed_too():
+    result = check(*pruned(randomize(Pooled())))
+    assert (result.verdict, result.detail[:2]) == ("pass", "5 ")
+
+
+def test_a_wrong_weight_behind_a_mixing_norm_fails():
+    dense, smaller, found, kept = pruned(randomize(Normalized()))
+    with torch.no_grad():
+        smaller.norm.weight.copy_(smaller.norm.weight.flip(0))
+    assert check(dense, smaller, found, kept).verdict == "fail"
 
 
 def test_a_mixing_norm_elsewhere_does_not_excuse_the_check():

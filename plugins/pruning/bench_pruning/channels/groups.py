@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Role = Literal["producer", "depthwise", "norm", "activation", "consumer"]
+from bench_pruning.channels.costs import CostModel
+
+Role = Literal["producer", "depthwise", "norm", "activation", "consumer", "parameter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +64,20 @@ class ChannelGroup:
         size: Number of channels.
         slots: Everything that must shrink with the group.
         pinned_reason: Why no channel of it may be removed; `None` if they may.
+        mixing: Where a statistic is taken over its channels, so that removing one changes the others.
     """
 
     name: str
     size: int
     slots: tuple[ParameterSlot, ...]
     pinned_reason: str | None = None
+    mixing: str | None = None
+
+    @property
+    def width(self) -> int:
+        """How many channels its first layer has for each of the group's, which go together: 1 unless some are tied."""
+        made = next((slot for slot in self.slots if slot.role in ("producer", "depthwise")), None)
+        return 1 if made is None else max(1, len(made.indices) // self.size)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -82,13 +92,14 @@ class ChannelGroup:
             "size": self.size,
             "slots": [slot.to_json() for slot in self.slots],
             "pinned_reason": self.pinned_reason,
+            "mixing": self.mixing,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ChannelGroup:
         """Inverse of `to_json`."""
         slots = tuple(ParameterSlot.from_json(slot) for slot in data["slots"])
-        return cls(name=data["name"], size=data["size"], slots=slots, pinned_reason=data["pinned_reason"])
+        return cls(**{**data, "slots": slots})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +108,15 @@ class Trace:
 
     Attributes:
         groups: Every group, pinned ones included, in the model's order.
-        unreached: Convolutions and linear layers that the forward pass never ran.
+        unreached: Convolutions and linear layers that no forward pass ran.
+        macs: MACs of one prediction on the traced images, as a function of kept channels.
+        notes: What trying the trace has shown; empty if it held at once.
     """
 
     groups: tuple[ChannelGroup, ...]
     unreached: tuple[str, ...] = ()
+    macs: CostModel = field(default_factory=lambda: CostModel(()))
+    notes: tuple[str, ...] = ()
 
     @property
     def prunable(self) -> tuple[ChannelGroup, ...]:

@@ -15,56 +15,28 @@ if TYPE_CHECKING:
 CHANNEL_LAYERS = (_ConvNd, nn.Linear)
 """Layers that make new channels out of all the channels they see."""
 
-MIXING_NORMS = (nn.LayerNorm, nn.GroupNorm)
-"""Normalisations over several channels: removing one changes what the others become."""
-
-SEQUENCE_LAYERS = (nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
+PRODUCING = ("producer", "depthwise")
+"""Roles of what makes channels."""
 
 
 def is_depthwise(module: nn.Module) -> bool:
-    """Returns whether each output channel of a convolution sees exactly the input channel of its index."""
-    return isinstance(module, _ConvNd) and 1 < module.groups == module.in_channels == module.out_channels
+    """Returns whether each output channel of a convolution sees one input channel; several may see the same."""
+    return isinstance(module, _ConvNd) and 1 < module.groups == module.in_channels
 
 
-def role(module: nn.Module, *, outgoing: bool) -> Role:
-    """Returns what a module does with channels that it emits (`outgoing`) or receives."""
-    if is_depthwise(module):
-        return "depthwise"
-    if isinstance(module, CHANNEL_LAYERS):
-        return "producer" if outgoing else "consumer"
-    return "activation" if isinstance(module, nn.PReLU) else "norm"
-
-
-def channel_parameters(module: nn.Module, *, outgoing: bool) -> list[tuple[str, int]]:
-    """Returns (name, dimension) of everything in a layer that has one entry a channel.
-
-    Args:
-        module: A layer of a kind that `obstacle` does not refuse.
-        outgoing: The channels that a convolution or linear layer emits, else those it receives.
-    """
-    if isinstance(module, CHANNEL_LAYERS):
-        return _layer_parameters(module, outgoing=outgoing)
+def role(module: nn.Module, parameter: str, dim: int) -> Role:
+    """Returns what a dimension of a module's parameter, buffer or attribute does with channels."""
+    if isinstance(module, (_NormBase, nn.LayerNorm, nn.GroupNorm)):
+        return "norm"
     if isinstance(module, nn.PReLU):
-        return [("weight", 0)] if module.num_parameters > 1 else []
-    names = ("weight", "bias", "running_mean", "running_var")
-    present = [(name, 0) for name in names if getattr(module, name, None) is not None]
-    return present or [("num_features", 0)]
-
-
-def obstacle(module: nn.Module) -> str | None:
-    """Returns why a layer's channels cannot be removed one by one, or `None`."""
-    kind = type(module).__name__
-    if isinstance(module, _ConvNd) and module.groups > 1 and not is_depthwise(module):
-        return f"{kind} with {module.groups} groups needs the same count in every group"
-    if isinstance(module, nn.GroupNorm):
-        return "GroupNorm needs the same count in every group"
-    if isinstance(module, nn.LayerNorm) and len(module.normalized_shape) != 1:
-        return "LayerNorm over positions"
-    if isinstance(module, SEQUENCE_LAYERS):
-        return f"{kind} has a fixed embedding width"
-    if isinstance(module, CHANNEL_LAYERS) and "weight" not in module._parameters:
-        return f"the weight of {kind} is computed from other parameters"
-    return None
+        return "activation"
+    if not isinstance(module, CHANNEL_LAYERS) or parameter not in ("weight", "bias") or dim > 1:
+        return "parameter"
+    if is_depthwise(module):
+        return "depthwise" if dim == 0 else "parameter"
+    transposed = isinstance(module, _ConvTransposeNd)
+    outgoing = 0 if parameter == "bias" or not transposed else 1
+    return "producer" if dim == outgoing else "consumer"
 
 
 def synchronize(module: nn.Module) -> None:
@@ -77,6 +49,10 @@ def synchronize(module: nn.Module) -> None:
         module.num_parameters = module.weight.numel()
     elif isinstance(module, nn.LayerNorm):
         module.normalized_shape = tuple(module.weight.shape)
+    elif isinstance(module, nn.GroupNorm):
+        module.num_channels = module.weight.numel() if module.weight is not None else module.num_channels
+    elif isinstance(module, nn.Embedding):
+        module.num_embeddings, module.embedding_dim = module.weight.shape
     elif isinstance(module, _NormBase):
         tensors = (module.weight, module.running_mean)
         module.num_features = next((len(t) for t in tensors if t is not None), module.num_features)
@@ -87,21 +63,12 @@ def keeps_batch_statistics(module: nn.Module) -> bool:
     return isinstance(module, (_NormBase, _InstanceNorm))
 
 
-def _layer_parameters(module: nn.Module, *, outgoing: bool) -> list[tuple[str, int]]:
-    bias = [("bias", 0)] if module.bias is not None else []
-    if is_depthwise(module):
-        return [("weight", 0), *bias]
-    transposed = isinstance(module, _ConvTransposeNd)
-    if outgoing:
-        return [("weight", 1 if transposed else 0), *bias]
-    return [("weight", 0 if transposed else 1)]
-
-
 def _synchronize_convolution(module: _ConvNd) -> None:
-    if is_depthwise(module):
-        module.groups = module.in_channels = module.out_channels = module.weight.shape[0]
-        return
-    outgoing, incoming = module.weight.shape[:2]
+    depthwise, multiplier = is_depthwise(module), module.out_channels // module.groups
+    first, second = module.weight.shape[:2]
     if isinstance(module, _ConvTransposeNd):
-        outgoing, incoming = incoming, outgoing
-    module.out_channels, module.in_channels = outgoing, incoming
+        module.groups = first if depthwise else module.groups
+        module.in_channels, module.out_channels = first, second * module.groups
+    else:
+        module.groups = first // multiplier if depthwise else module.groups
+        module.in_channels, module.out_channels = second * module.groups, first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from bench_pruning.channels.layers import keeps_batch_statistics
@@ -17,29 +18,47 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 @contextmanager
 def restored_flags(model: nn.Module) -> Iterator[None]:
-    """Puts back every module's `training` and every parameter's `requires_grad` at the end.
+    """Puts back every module's `training` at the end.
 
     The flags are assigned one by one: `train()` and `eval()` may be overridden, as by mmseg's backbones,
     which freeze stages in them.
     """
     modules = [(module, module.training) for module in model.modules()]
-    parameters = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
         yield
     finally:
         for module, training in modules:
             module.training = training
-        for parameter, requires_grad in parameters:
-            parameter.requires_grad_(requires_grad)
+
+
+@contextmanager
+def restored_buffers(model: nn.Module) -> Iterator[None]:
+    """Puts back the values of all buffers at the end, e.g. of spectral normalisation, which learns in any forward."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
 
 
 def set_traceable(model: nn.Module) -> None:
-    """Lets branches that exist only in training run, on a graph that reaches every parameter.
+    """Lets branches that exist only in training run.
 
     Normalisation stays in eval mode, so that its statistics do not move and one image is enough; dropout
     does so that the trace draws no random numbers.
     """
     for module in model.modules():
         module.training = not (keeps_batch_statistics(module) or isinstance(module, DROPOUTS))
-    for parameter in model.parameters():
-        parameter.requires_grad_(parameter.is_floating_point())
+
+
+def set_inference(model: nn.Module) -> None:
+    """Puts every module in eval mode, whatever its own `eval()` does."""
+    for module in model.modules():
+        module.training = False
+
+
+def is_normalization(module: nn.Module) -> bool:
+    """Returns whether a module scales and shifts channels by its weight and bias."""
+    return keeps_batch_statistics(module) or isinstance(module, (nn.LayerNorm, nn.GroupNorm))

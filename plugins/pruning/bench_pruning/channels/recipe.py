@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.groups import ChannelGroup
+
+ENGINE = 2
+"""Version of the engine that decides what a recipe holds; 1 knew no attributes and no structure."""
 
 Kept = dict[str, list[int]]
 """Kept channels, ascending, by the name of their group."""
@@ -26,8 +31,9 @@ def recipe(model: nn.Module, groups: Iterable[ChannelGroup], kept: Mapping[str, 
         kept: Kept channels by group name.
 
     Returns:
-        `{"kept": {parameter: {dimension: indices}}, "shapes": {parameter: shape before}}`; parameters that
-        lose nothing are not mentioned.
+        `engine`: the version above; `structure`: a hash of all names and shapes of the model; `kept`: indices by
+        parameter (or buffer) and dimension; `shapes`: their shapes before; `attributes`: [before, after] of integers
+        that count channels and that forward passes read. What loses nothing is not mentioned.
     """
     removed: dict[str, dict[int, set[int]]] = {}
     for group in groups:
@@ -36,22 +42,40 @@ def recipe(model: nn.Module, groups: Iterable[ChannelGroup], kept: Mapping[str, 
             indices = slot.removed(staying)
             if indices:
                 removed.setdefault(slot.tensor, {}).setdefault(slot.dim, set()).update(indices)
-    shapes = {name: shape(model, name) for name in removed}
+    found = {name: value_of(model, name) for name in removed}
+    shapes = {name: list(value.shape) for name, value in found.items() if isinstance(value, torch.Tensor)}
     return {
+        "engine": ENGINE,
+        "structure": structure(model),
         "kept": {
             name: {str(dim): [i for i in range(shapes[name][dim]) if i not in gone] for dim, gone in dims.items()}
             for name, dims in removed.items()
+            if name in shapes
         },
         "shapes": shapes,
+        "attributes": {
+            name: [int(value), int(value) - len(removed[name][0])]
+            for name, value in found.items()
+            if not isinstance(value, torch.Tensor)
+        },
     }
 
 
-def shape(model: nn.Module, name: str) -> list[int]:
-    """Returns the shape of a parameter or buffer; an integer attribute counts as a vector's length.
+def structure(model: nn.Module) -> str:
+    """Returns the SHA-256 of the names and shapes of all parameters and buffers of a model."""
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return hashlib.sha256(json.dumps([[name, list(tensor.shape)] for name, tensor in tensors]).encode()).hexdigest()
+
+
+def value_of(model: nn.Module, name: str) -> torch.Tensor | int:
+    """Returns a parameter, a buffer or an integer attribute.
 
     Raises:
         AttributeError: The model has nothing of that name.
     """
     module, _, attribute = name.rpartition(".")
     value = getattr(model.get_submodule(module), attribute)
-    return list(value.shape) if isinstance(value, torch.Tensor) else [int(value)]
+    if not isinstance(value, (torch.Tensor, int)):
+        message = f"`{name}` is a {type(value).__name__}"
+        raise AttributeError(message)
+    return value

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
-from bench_pruning.channels.layers import MIXING_NORMS
+from bench_pruning.channels import modes
+from bench_pruning.channels.statistics import Recorded, Replayed
+from harness.exhaustion import exhausted
 from harness.registry.method import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bench_pruning.channels.costs import CostModel
     from bench_pruning.channels.groups import ChannelGroup
     from harness.registry.task import Task
 
 NAME = "masked_equals_physical"
+COSTS = "predicted_costs_equal_counted"
 TOLERANCE = 1e-5
 """Largest difference relative to the largest output; 32-bit rounding stays below 3e-6."""
 
@@ -32,7 +38,8 @@ def verify(
 ) -> Check:
     """Returns whether the surgery removed what was meant to be removed, and nothing else.
 
-    Both models run on copies, in eval mode and on the CPU: accelerators may round 32-bit products.
+    Both models run on copies, in eval mode and on the CPU: accelerators may round 32-bit products. Statistics over
+    channels that were pruned are those of the masked model in both.
 
     Args:
         dense: The model before surgery.
@@ -49,20 +56,51 @@ def verify(
     shrunk = [group for group in groups if len(kept[group.name]) < group.size]
     if not shrunk:
         return Check(name=NAME, verdict="not_applicable", detail="no channel was removed")
-    norm = _mixing_norm(dense, shrunk)
-    if norm is not None:
-        detail = f"`{norm}` normalises over several channels, so removing some changes the others"
-        return Check(name=NAME, verdict="not_applicable", detail=detail)
     masked = copy.deepcopy(dense)
     mask(masked, shrunk, kept)
-    expected = _outputs(masked, task, images)
+    recorded = Recorded()
+    expected = _outputs(masked, task, images, recorded)
     del masked
+    replayed = Replayed(recorded.recording)
     try:
-        found = _outputs(copy.deepcopy(pruned), task, images)
+        found = _outputs(copy.deepcopy(pruned), task, images, replayed)
     except Exception as error:
+        if exhausted(error):
+            raise
         detail = f"the pruned model does not run: {type(error).__name__}: {error}"
         return Check(name=NAME, verdict="fail", detail=detail)
-    return _compare(expected, found)
+    return _compare(expected, found, replayed.replayed)
+
+
+def verify_costs(
+    pruned: nn.Module, task: Task, images: torch.Tensor, kept: Mapping[str, int], costs: Mapping[str, CostModel]
+) -> Check:
+    """Returns whether the pruned model has exactly the parameters and MACs that were predicted.
+
+    Args:
+        pruned: The model after surgery.
+        task: Its `predict` is counted.
+        images: Normalised images [N, 3, H, W] of the shape that MACs were predicted for.
+        kept: Number of kept channels by group name.
+        costs: The predictions, `params` and `macs`.
+
+    Returns:
+        The check; its value is the largest difference, a number of parameters or MACs.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), modes.restored_flags(pruned), counter:
+        modes.set_inference(pruned)
+        task.predict(pruned, images)
+    measured = {
+        "params": sum(parameter.numel() for parameter in pruned.parameters()),
+        "macs": int(counter.get_total_flops()) // 2,
+    }
+    predicted = {name: model.count(kept) for name, model in costs.items()}
+    wrong = [f"{name}: predicted {predicted[name]}, counted {measured[name]}" for name in costs]
+    difference = max(abs(predicted[name] - measured[name]) for name in costs)
+    if difference:
+        return Check(name=COSTS, verdict="fail", detail="; ".join(wrong), value=float(difference))
+    return Check(name=COSTS, verdict="pass", value=0.0)
 
 
 @torch.no_grad()
@@ -75,22 +113,21 @@ def mask(model: nn.Module, groups: Iterable[ChannelGroup], kept: Mapping[str, li
         staying = frozenset(kept[group.name])
         for slot in group.slots:
             value = getattr(model.get_submodule(slot.module), slot.parameter)
-            if isinstance(value, nn.Parameter):
+            if isinstance(value, torch.Tensor) and (isinstance(value, nn.Parameter) or slot.role != "norm"):
                 removed = torch.tensor(slot.removed(staying), dtype=torch.long, device=value.device)
                 value.index_fill_(slot.dim, removed, 0)
 
 
-def _mixing_norm(model: nn.Module, groups: Iterable[ChannelGroup]) -> str | None:
-    paths = (slot.module for group in groups for slot in group.slots)
-    return next((path for path in paths if isinstance(model.get_submodule(path), MIXING_NORMS)), None)
-
-
 @torch.no_grad()
-def _outputs(model: nn.Module, task: Task, images: torch.Tensor) -> list[torch.Tensor]:
-    return list(task.forward(model.cpu().eval(), images.cpu()))
+def _outputs(model: nn.Module, task: Task, images: torch.Tensor, watching: TorchDispatchMode) -> list[torch.Tensor]:
+    network = model.cpu()
+    modes.set_inference(network)
+    with torch.random.fork_rng(devices=[]), watching:
+        torch.manual_seed(0)
+        return list(task.forward(network, images.cpu()))
 
 
-def _compare(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> Check:
+def _compare(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor], replayed: int) -> Check:
     shapes = [tuple(output.shape) for output in expected], [tuple(output.shape) for output in found]
     if shapes[0] != shapes[1]:
         return Check(name=NAME, verdict="fail", detail=f"output shapes changed: {shapes[0]} to {shapes[1]}")
@@ -99,7 +136,8 @@ def _compare(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) ->
     if not all(difference <= TOLERANCE for difference in differences):
         detail = f"outputs differ by {max(differences):.2e} of their largest value; {TOLERANCE:.0e} is allowed"
         return Check(name=NAME, verdict="fail", detail=detail, value=max(differences))
-    return Check(name=NAME, verdict="pass", value=max(differences))
+    detail = f"{replayed} statistics over pruned channels were the masked model's in both" if replayed else ""
+    return Check(name=NAME, verdict="pass", detail=detail, value=max(differences))
 
 
 def _difference(expected: torch.Tensor, found: torch.Tensor) -> float:

@@ -1,0 +1,1 @@
+"""What operations and modules do to labels; one family a module."""

@@ -1,0 +1,268 @@
+"""Tries what a trace says on copies of the model, and pins what does not hold.
+
+Sizes that Python code computes are seen by no operation; only running a smaller model shows whether the code follows.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from bench_pruning.channels import modes, surgery
+from bench_pruning.channels.recipe import Kept, recipe
+from bench_pruning.channels.tracing import follow, traced
+from bench_pruning.channels.verification import verify
+from harness.errors import BenchError, UnsupportedOperationError
+from harness.exhaustion import exhausted
+
+if TYPE_CHECKING:
+    from bench_pruning.channels.flow import ChannelFlow
+    from bench_pruning.channels.groups import ChannelGroup, Trace
+    from harness.registry.task import Batch, Task
+
+ATTEMPTS = 40
+"""Modules and groups that are pinned before a model is given up."""
+
+DRAWS = 2
+"""Random halves that are compared: a single one may by chance be its own mirror image and hide a reversed order."""
+
+SECOND_SIZE_STEP = 32
+"""Pixels by which the second input is larger."""
+
+Loss = Callable[[nn.Module], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What went wrong with a pruned copy.
+
+    Attributes:
+        path: The module that failed; `None` where the values are wrong and no module complained.
+        what: What happened, in one line.
+    """
+
+    path: str | None
+    what: str
+
+
+def tried_trace(model: nn.Module, task: Task, images: torch.Tensor, batch: Batch | None = None) -> Trace:
+    """Returns the channel groups of a model that hold when half of each is removed.
+
+    Args:
+        model: The network; it stays as it is.
+        task: Its `forward`, `predict` and `loss` are run.
+        images: Normalised images [N, 3, H, W].
+        batch: A training batch; without it the training loss is not tried.
+
+    Raises:
+        TraceError: A forward pass of the model itself fails.
+        UnsupportedOperationError: There is no end of modules that fail when they are pruned.
+    """
+    flow = follow(model, task, images)
+    trial = _Trial(model, task, images, batch)
+    notes: list[str] = []
+    for _ in range(ATTEMPTS):
+        found = traced(model, flow, notes)
+        fault = trial.fault(found.prunable) if found.prunable else None
+        if fault is None:
+            return found
+        notes.append(_pinned(flow, found, fault, trial))
+    message = (
+        f"{type(model).__name__} still fails when it is pruned after pinning {ATTEMPTS} of its modules: {notes[-1]}"
+    )
+    raise UnsupportedOperationError(message, "Add a channel rule for the module, or protect it from pruning.")
+
+
+def _pinned(flow: ChannelFlow, found: Trace, fault: Fault, trial: _Trial) -> str:
+    """Pins what a fault is about, and returns what was pinned and why."""
+    before = len(found.prunable)
+    path = fault.path
+    while path:
+        flow.pin_module(path, f"`{path}` failed when it was tried with fewer channels: {fault.what}")
+        if len(traced(trial.model, flow).prunable) < before:
+            return f"pinned `{path}`: {fault.what}"
+        path = path.rpartition(".")[0]
+    culprits = _culprits(list(found.prunable), trial)
+    for group in culprits:
+        slot = group.slots[0]
+        ids = flow.parameters[slot.tensor, slot.dim][list(slot.indices)]
+        flow.classes.pin(ids, f"the model failed when it was tried without half of them: {fault.what}")
+    names = ", ".join(f"`{group.name}`" for group in culprits)
+    return f"pinned {names}: {fault.what}"
+
+
+def _culprits(groups: list[ChannelGroup], trial: _Trial) -> list[ChannelGroup]:
+    """Returns a small set of groups that cannot be pruned, by bisection."""
+    while len(groups) > 1:
+        half = len(groups) // 2
+        part = next((part for part in (groups[:half], groups[half:]) if trial.fault(part) is not None), None)
+        if part is None:
+            # Only together do they fail: without the smaller part the other holds.
+            return groups[:half]
+        groups = part
+    return groups
+
+
+class _Trial:
+    """Copies of one model, pruned and compared with it.
+
+    The copies have random weights, so that nothing that a pruned channel should reach is hidden by a weight of zero.
+    """
+
+    def __init__(self, model: nn.Module, task: Task, images: torch.Tensor, batch: Batch | None) -> None:
+        self.model = model
+        self._task = task
+        self._images = images.cpu()
+        self._batch = batch
+        dense = copy.deepcopy(model).cpu()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            _randomize(dense)
+        self._dense = dense if self._is_finite(dense) else copy.deepcopy(model).cpu()
+        self._sizes = [size for size in self._further_sizes() if self._runs(size)]
+        self._shapes = [self._predicted(self._dense, size).shape for size in self._sizes]
+
+    def fault(self, groups: Sequence[ChannelGroup]) -> Fault | None:
+        """Returns what goes wrong without half of each group, or `None`."""
+        for draw in range(DRAWS):
+            kept = _half(groups, draw)
+            pruned = copy.deepcopy(self._dense)
+            surgery.apply(pruned, recipe(pruned, groups, kept))
+            fault = (self._forward(pruned) or self._loss(pruned)) if draw == 0 else None
+            if fault is not None:
+                return fault
+            check = verify(self._dense, pruned, self._task, self._images, groups, kept)
+            if check.verdict == "fail":
+                return Fault(None, check.detail)
+        return None
+
+    def _forward(self, pruned: nn.Module) -> Fault | None:
+        for size, shape in zip(self._sizes, self._shapes, strict=True):
+            found, fault = self._guarded(pruned, partial(self._predicted, pruned, size))
+            if fault is not None:
+                return fault
+            if found.shape != shape:
+                return Fault(None, f"its output is {list(found.shape)} instead of {list(shape)}")
+        return None
+
+    def _loss(self, pruned: nn.Module) -> Fault | None:
+        if self._batch is None:
+            return None
+        expected = _with_gradient(self._dense, self._task, self._batch)
+        found, fault = self._guarded(pruned, lambda: _with_gradient(pruned, self._task, self._batch))
+        if fault is not None:
+            return fault
+        missing = sorted(expected - found)
+        return Fault(missing[0].rpartition(".")[0], f"no gradient reaches `{missing[0]}`") if missing else None
+
+    def _guarded(self, pruned: nn.Module, action: Callable[[], Any]) -> tuple[Any, Fault | None]:
+        running: list[str] = []
+        with _followed(pruned, running):
+            try:
+                return action(), None
+            except Exception as error:
+                if exhausted(error):
+                    raise
+                what = f"{type(error).__name__}: {error}".splitlines()[0]
+                return None, Fault(running[-1] if running else None, what)
+
+    def _predicted(self, model: nn.Module, size: tuple[int, int]) -> torch.Tensor:
+        modes.set_inference(model)
+        images = torch.randn((len(self._images), 3, *size), generator=torch.Generator().manual_seed(0))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return self._task.predict(model, images)
+
+    def _further_sizes(self) -> list[tuple[int, int]]:
+        height, width = self._images.shape[2:]
+        return [(height, width), (height + SECOND_SIZE_STEP, width + SECOND_SIZE_STEP)]
+
+    def _runs(self, size: tuple[int, int]) -> bool:
+        """Whether the uncompressed model takes this size."""
+        try:
+            self._predicted(self._dense, size)
+        except BenchError:
+            raise
+        except Exception as error:
+            if exhausted(error):
+                raise
+            return False
+        return True
+
+    def _is_finite(self, model: nn.Module) -> bool:
+        modes.set_inference(model)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            outputs = self._task.forward(model, self._images)
+        return all(bool(torch.isfinite(output).all()) for output in outputs)
+
+
+def _half(groups: Sequence[ChannelGroup], draw: int) -> Kept:
+    """Returns a random half of each group, at least one channel."""
+    generator = torch.Generator().manual_seed(draw)
+    return {
+        group.name: sorted(torch.randperm(group.size, generator=generator)[: max(1, group.size // 2)].tolist())
+        for group in groups
+    }
+
+
+@torch.no_grad()
+def _randomize(model: nn.Module) -> None:
+    """Gives weights of the size that keeps activations, and normalisation that moves and scales every channel."""
+    for module in model.modules():
+        for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            if not value.is_floating_point():
+                continue
+            if modes.is_normalization(module):
+                low, high = {"weight": (0.5, 1.5), "running_var": (0.5, 1.5)}.get(name, (-0.5, 0.5))
+                value.uniform_(low, high)
+            elif isinstance(value, nn.Parameter):
+                fan = value[0].numel() if value.dim() > 1 else 1
+                value.normal_().div_(max(1.0, fan) ** 0.5) if value.dim() > 1 else value.uniform_(-0.5, 0.5)
+
+
+def _with_gradient(model: nn.Module, task: Task, batch: Batch) -> set[str]:
+    """Returns the names of parameters that the training loss reaches with a finite gradient; statistics stay."""
+    with (
+        modes.restored_flags(model),
+        modes.restored_buffers(model),
+        torch.random.fork_rng(devices=[]),
+        torch.enable_grad(),
+    ):
+        torch.manual_seed(0)
+        model.train()
+        try:
+            task.loss(model, batch).backward()  # type: ignore[no-untyped-call]
+            return {
+                name
+                for name, parameter in model.named_parameters()
+                if parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
+            }
+        finally:
+            model.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def _followed(model: nn.Module, running: list[str]) -> Iterator[None]:
+    """Notes which module runs; of one that raises, its path stays last."""
+
+    def enter(path: str) -> Callable[..., None]:
+        return lambda *_: running.append(path)
+
+    def leave(*_: object) -> None:
+        running.pop()
+
+    handles: list[Any] = []
+    for path, module in model.named_modules():
+        handles.append(module.register_forward_pre_hook(enter(path), prepend=True))
+        handles.append(module.register_forward_hook(leave))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

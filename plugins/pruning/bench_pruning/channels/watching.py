@@ -1,0 +1,78 @@
+"""Runs a model's forward passes and lets rules see each operation and module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from bench_pruning.channels.rules import modules, operations
+from bench_pruning.channels.rules.call import Call
+from bench_pruning.channels.rules.contraction import AttentionScales
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench_pruning.channels.flow import ChannelFlow
+    from bench_pruning.channels.rules.modules import ModuleRule
+
+
+class Watching(TorchDispatchMode):
+    """Applies the rule of every ATen operation to a flow."""
+
+    def __init__(self, flow: ChannelFlow) -> None:
+        super().__init__()
+        self._flow = flow
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Runs the operation, then its rule."""
+        del types
+        result = func(*args, **(kwargs or {}))
+        if not self._flow.skipped:
+            call = Call(func, args, kwargs or {}, result)
+            if call.outputs:
+                operations.rule_of(call.name)(self._flow, call)
+        return result
+
+
+@contextmanager
+def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
+    """Follows labels through the forward passes in the block; nothing of it stays behind."""
+    rules = modules.installed_rules()
+    handles: list[Any] = []
+    for path, module in model.named_modules():
+        enter, leave = _hooks(flow, path, modules.rule_of(module, rules))
+        handles.append(module.register_forward_pre_hook(enter, prepend=True))
+        handles.append(module.register_forward_hook(leave, with_kwargs=True))
+    try:
+        with torch.no_grad(), AttentionScales(flow), Watching(flow):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hooks(flow: ChannelFlow, path: str, rule: ModuleRule | None) -> tuple[Callable[..., None], Callable[..., None]]:
+    def enter(module: nn.Module, args: Any) -> None:
+        del module, args
+        flow.running.append(path)
+        flow.skipped += rule is not None and rule.opaque
+
+    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        flow.skipped -= rule is not None and rule.opaque
+        if rule is not None and not flow.skipped:
+            visit = modules.Visit(module, path, _tensors((args, kwargs)), _tensors(output))
+            rule.apply(flow, visit)
+        flow.running.pop()
+
+    return enter, leave
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
