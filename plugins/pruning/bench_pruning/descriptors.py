@@ -27,6 +27,13 @@ class PruningOptions(IterativeOptions):
     )
     min_channels: int = Field(default=1, ge=1, description="Channels that every group keeps at least.")
     max_ratio: float = Field(default=1.0, gt=0, le=1, description="Largest fraction that any one group may lose.")
+    bias_compensation: bool = Field(
+        default=False,
+        description="Keep what removed channels contributed as a constant, in the next biases and running means.",
+    )
+    recalibrate: int = Field(
+        default=0, ge=0, description="Training images that re-estimate batch normalisation after surgery; 0: none."
+    )
     protect: tuple[str, ...] = Field(
         default=(),
         description="Layers that keep all channels, with all below them: paths such as backbone or *.layer4.*.",

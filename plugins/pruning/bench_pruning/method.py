@@ -16,8 +16,10 @@ from bench_pruning.channels.groups import ChannelGroup
 from bench_pruning.channels.recipe import recipe
 from bench_pruning.channels.trial import tried_trace
 from bench_pruning.channels.verification import verify, verify_costs
+from bench_pruning.compensation import compensate
 from bench_pruning.descriptors import PRUNE, PruningOptions
 from bench_pruning.protection import protected_groups
+from bench_pruning.recalibration import recalibrate
 from harness.errors import PluginError, UnsupportedOperationError, UserError
 from harness.registry.method import Compression, Compressor, State, TransformStep
 
@@ -101,7 +103,8 @@ class PruningMethod(Compressor[PruningOptions]):
         """Returns the model without the channels that score lowest; ratio 0 changes nothing.
 
         `achieved["channels"]` is the fraction removed of all channels of prunable, unprotected groups, where a channel
-        that several layers share counts once. How near the ratio's target is comes in `details["target"]`.
+        that several layers share counts once. How near the ratio's target is comes in `details["target"]`. What was
+        removed is checked before biases are compensated and statistics estimated anew, since both change the function.
 
         Raises:
             UserError: The setting is no ratio in [0, 1).
@@ -121,12 +124,19 @@ class PruningMethod(Compressor[PruningOptions]):
         images = context.example_images()
         check = verify(dense, model, context.task, images, groups, chosen.kept)
         counts = {name: len(channels) for name, channels in chosen.kept.items()}
+        details = self._details(groups, chosen, state)
+        if payload["kept"] and self.options.bias_compensation:
+            details["compensation"] = compensate(dense, groups, chosen.kept, context.task, images).to_json()
+            surgery.apply(dense, payload)
+            model = dense
+        if payload["kept"] and self.options.recalibrate:
+            details["recalibrated_on"] = recalibrate(model, context, self.options.recalibrate)
         return Compression(
             model=model,
             transforms=[TransformStep(kind="prune", version=PRUNE.version, payload=payload)],
             achieved={"channels": _removed_fraction([g for g in groups if g.name not in protected], chosen.kept)},
             checks=[check, verify_costs(model, context.task, images, counts, costs)],
-            details=self._details(groups, chosen, state),
+            details=details,
         )
 
     def _checked(self, group: ChannelGroup, scores: Any) -> torch.Tensor:

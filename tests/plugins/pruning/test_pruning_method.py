@@ -136,7 +136,9 @@ def test_a_wrong_rule_is_found_out_by_the_trial_and_its_channels_stay(monkeypatc
 
 def test_a_wrong_group_that_no_trial_saw_fails_the_check(monkeypatch):
     monkeypatch.setitem(operations.RULES, "flip", elementwise.same)
-    monkeypatch.setattr("bench_pruning.method.tried_trace", lambda model, task, images, batch: trace(model, task, images))
+    monkeypatch.setattr(
+        "bench_pruning.method.tried_trace", lambda model, task, images, batch: trace(model, task, images)
+    )
     model = randomize(Flipped())
     with torch.no_grad():
         # What stays must not be its own mirror image.
@@ -206,6 +208,36 @@ def test_a_wrong_prediction_of_costs_fails_its_check():
     check = chosen.compress(model, 0.5, state, context).checks[1]
     assert check.verdict == "fail"
     assert "macs: predicted" in check.detail
+
+
+def test_compensated_biases_keep_what_dead_channels_contributed():
+    def dying():
+        model = randomize(Chain())
+        with torch.no_grad():
+            model.norm.weight[::2] = 0
+            model.first.weight[::2] = 0
+        return model
+
+    images = torch.randn(1, 3, 16, 16)
+    expected = dying().eval()(images)
+    plain, compensated = (compress(dying(), 0.5, bias_compensation=on, protect="second") for on in (False, True))
+    inner = (slice(None), slice(None), slice(4, 12), slice(4, 12))
+    errors = [float((result.model.eval()(images) - expected)[inner].abs().max()) for result in (plain, compensated)]
+    assert plain.checks[0].verdict == compensated.checks[0].verdict == "pass"
+    assert errors[1] < 1e-5 < 1e-2 < errors[0]
+    assert compensated.details["compensation"]["absorbed"]
+    assert "compensation" not in plain.details
+
+
+def test_recalibration_moves_the_running_statistics_and_nothing_else():
+    torch.manual_seed(0)
+    dense = randomize(Chain())
+    plain = compress(copy.deepcopy(dense), 0.5).model.state_dict()
+    result = compress(copy.deepcopy(dense), 0.5, recalibrate=4)
+    changed = {name for name, value in result.model.state_dict().items() if not torch.equal(value, plain[name])}
+    assert {name.rpartition(".")[2] for name in changed} <= {"running_mean", "running_var", "num_batches_tracked"}
+    assert {"norm.running_mean", "second_norm.running_var"} <= changed
+    assert result.details["recalibrated_on"] == 4
 
 
 def test_protected_layers_stay_and_the_record_names_them():
