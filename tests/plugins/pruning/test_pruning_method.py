@@ -211,16 +211,15 @@ def test_a_wrong_prediction_of_costs_fails_its_check():
 
 
 def test_compensated_biases_keep_what_dead_channels_contributed():
-    def dying():
-        model = randomize(Chain())
-        with torch.no_grad():
-            model.norm.weight[::2] = 0
-            model.first.weight[::2] = 0
-        return model
-
+    dying = randomize(Chain())
+    with torch.no_grad():
+        dying.norm.weight[::2] = 0
+        dying.first.weight[::2] = 0
     images = torch.randn(1, 3, 16, 16)
-    expected = dying().eval()(images)
-    plain, compensated = (compress(dying(), 0.5, bias_compensation=on, protect="second") for on in (False, True))
+    expected = dying.eval()(images)
+    plain, compensated = (
+        compress(copy.deepcopy(dying), 0.5, bias_compensation=on, protect="second") for on in (False, True)
+    )
     inner = (slice(None), slice(None), slice(4, 12), slice(4, 12))
     errors = [float((result.model.eval()(images) - expected)[inner].abs().max()) for result in (plain, compensated)]
     assert plain.checks[0].verdict == compensated.checks[0].verdict == "pass"
