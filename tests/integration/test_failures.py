@@ -73,7 +73,7 @@ class Faults:
             self.first = {path.parent.name: path.read_text() for path in self.stage_files()}
             # Of what can run into the limit only `hangs` is new.
             self.all = write_grid(folder / "all.yaml", pictures, ["l1@0.5+finetune", *FAULTY, "hangs@0.5+none"])
-            self.limited = bench("run", self.all, "--out", "results", "--timeout", 15, expect=1)
+            self.limited = bench("run", self.all, "--out", "results", "--timeout", 25, expect=1)
             self.tries_of_both = len(self.ledger.read_text().split())
             self.plan = bench("plan", self.all, "--out", "results", "--json")
             self.report = bench("report", "results")
@@ -111,7 +111,7 @@ def faults(site, tmp_path_factory):
         ("allocates@0.5+none", "oom", "DefaultCPUAllocator: can't allocate memory", OOM_HINT),
         ("allocates_numpy@0.5+none", "oom", "Unable to allocate 8.00 GiB", OOM_HINT),
         ("terminates@0.5+none", "worker_lost", "the worker was ended from outside by SIGTERM", "--retry worker_lost"),
-        ("hangs@0.5+none", "timeout", "the stage had not ended after 15 s", "Raise --timeout"),
+        ("hangs@0.5+none", "timeout", "the stage had not ended after 25 s", "Raise --timeout"),
         ("l1@0.5+finetune", "nan_loss", "at iteration 2 of 2", "Lower the learning rate"),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_fault_has_its_kind_its_message_and_a_hint(faults, pipeline, kind, mes
     ("model", "kind", "message", "hint"),
     [
         ("untraceable", "trace_error", "the forward pass failed in `backbone` while tracing: ValueError('not enough",
-         "Tracing runs the task's forward with training branches"),
+         "Tracing runs the task's training forward, then predict"),
         ("unprunable", "unsupported_op", "no channel of", "Choose another model"),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -14,7 +15,6 @@ from bench_pruning.channels.products import Product
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -109,13 +109,10 @@ class ChannelFlow:
         """Returns the labels [size] of an integer attribute that counts channels, e.g. `"roi.out_channels"`."""
         return self._made(name, 0, size)
 
-    def pin_module(self, path: str, reason: str) -> bool:
-        """Pins all that was read or made in a module and the modules below it; returns whether anything was."""
-        inside = [seen for where, seen in self._seen.items() if _is_below(where, path)]
-        for seen in inside:
-            for ids in seen.values():
-                self.classes.pin(ids, reason)
-        return bool(inside)
+    def seen_in(self, path: str) -> NDArray[np.int64]:
+        """Returns all labels [L] that were read or made in a module and the modules below it."""
+        inside = [seen.values() for where, seen in self._seen.items() if _is_below(where, path)]
+        return np.concatenate([np.zeros(0, np.int64), *(ids.ravel() for found in inside for ids in found)])
 
     def where(self, operation: str, shapes: Iterable[Sequence[int]]) -> str:
         """Returns how reasons name an operation: itself, the module it ran in, the shapes it read."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,12 +24,14 @@ from harness.errors import BenchError, UnsupportedOperationError
 from harness.exhaustion import exhausted
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bench_pruning.channels.flow import ChannelFlow
     from bench_pruning.channels.groups import ChannelGroup, Trace
     from harness.registry.task import Batch, Task
 
-ATTEMPTS = 40
-"""Modules and groups that are pinned before a model is given up."""
+ATTEMPTS = 100
+"""Times that groups are pinned before a model is given up."""
 
 DRAWS = 2
 """Random halves that are compared: a single one may by chance be its own mirror image and hide a reversed order."""
@@ -82,32 +85,37 @@ def tried_trace(model: nn.Module, task: Task, images: torch.Tensor, batch: Batch
 
 def _pinned(flow: ChannelFlow, found: Trace, fault: Fault, trial: _Trial) -> str:
     """Pins what a fault is about, and returns what was pinned and why."""
-    before = len(found.prunable)
-    path = fault.path
-    while path:
-        flow.pin_module(path, f"`{path}` failed when it was tried with fewer channels: {fault.what}")
-        if len(traced(trial.model, flow).prunable) < before:
-            return f"pinned `{path}`: {fault.what}"
-        path = path.rpartition(".")[0]
-    culprits = _culprits(list(found.prunable), trial)
+    groups = list(found.prunable)
+    near = _near(flow, groups, fault.path) if fault.path else []
+    # What the failing module reads and makes is the likeliest cause, but it may lie further ahead.
+    culprits = _culprits(near if near and trial.fault(near) is not None else groups, trial)
+    place = f" in `{fault.path}`" if fault.path else ""
     for group in culprits:
-        slot = group.slots[0]
-        ids = flow.parameters[slot.tensor, slot.dim][list(slot.indices)]
-        flow.classes.pin(ids, f"the model failed when it was tried without half of them: {fault.what}")
+        flow.classes.pin(_labels(flow, group), f"the model failed{place} when it was tried without half: {fault.what}")
     names = ", ".join(f"`{group.name}`" for group in culprits)
-    return f"pinned {names}: {fault.what}"
+    return f"pinned {names}: {fault.what}{place}"
+
+
+def _near(flow: ChannelFlow, groups: Sequence[ChannelGroup], path: str) -> list[ChannelGroup]:
+    """Returns the groups that a module or those in it read or made."""
+    seen = flow.classes.find(flow.seen_in(path))
+    return [group for group in groups if np.isin(flow.classes.find(_labels(flow, group)), seen).any()]
+
+
+def _labels(flow: ChannelFlow, group: ChannelGroup) -> NDArray[np.int64]:
+    slot = group.slots[0]
+    return flow.parameters[slot.tensor, slot.dim][list(slot.indices)]
 
 
 def _culprits(groups: list[ChannelGroup], trial: _Trial) -> list[ChannelGroup]:
-    """Returns a small set of groups that cannot be pruned, by bisection."""
-    while len(groups) > 1:
-        half = len(groups) // 2
-        part = next((part for part in (groups[:half], groups[half:]) if trial.fault(part) is not None), None)
-        if part is None:
-            # Only together do they fail: without the smaller part the other holds.
-            return groups[:half]
-        groups = part
-    return groups
+    """Returns the groups of a set that cannot be pruned, by bisection; the set as a whole cannot."""
+    if len(groups) == 1:
+        return groups
+    half = len(groups) // 2
+    parts = groups[:half], groups[half:]
+    failing = [culprit for part in parts if trial.fault(part) is not None for culprit in _culprits(part, trial)]
+    # Where only both together fail, the others hold without the first.
+    return failing or parts[0]
 
 
 class _Trial:

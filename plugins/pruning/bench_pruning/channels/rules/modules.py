@@ -139,7 +139,7 @@ def deformable_convolution(flow: ChannelFlow, visit: Visit) -> None:
 
 def fixed_width(flow: ChannelFlow, visit: Visit) -> None:
     """A module whose forward compares or reshapes by one stored width for several layers."""
-    flow.pin_module(visit.path, visit.reason("has one stored width for several layers"))
+    flow.classes.pin(flow.seen_in(visit.path), visit.reason("has one stored width for several layers"))
 
 
 def counted_channels(flow: ChannelFlow, visit: Visit) -> None:
