@@ -9,6 +9,7 @@ import torch
 from mmengine.runner import Runner
 from torch import nn
 
+from harness.engine.costs import count_macs
 from harness.engine.first_batch import open_loader, require_readable
 from harness.engine.seeding import derive_seed
 from harness.engine.workbench import Workbench
@@ -58,6 +59,10 @@ class StageContext(Context):
         height, width = size or self.meta.input_size
         noise = torch.randn((batch_size, 3, height, width), generator=self.generator("images"))
         return noise.to(self.device)
+
+    def count_macs(self, model: nn.Module, images: torch.Tensor) -> int:
+        """See `Context.count_macs`."""
+        return count_macs(model, self.task, images)
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """See `Context.progress`."""

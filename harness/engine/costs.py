@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,9 +20,23 @@ def count_macs(model: nn.Module, task: Task, images: torch.Tensor) -> int:
     """Returns the multiply-accumulates of one inference of `images` [N, 3, H, W].
 
     Convolutions, linear layers and matrix products count, once per multiply-accumulate; element-wise work does
-    not. Torch's own counter gives two operations for each.
+    not. Torch's own counter gives two operations for each; attention on the CPU is added to what it knows.
     """
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        task.predict(model, images)
+    attention = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations}
+    counter = FlopCounterMode(display=False, custom_mapping=attention)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    # Fused attention is one operation, which the counter takes for none.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), counter:
+            task.predict(model, images)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops()) // 2
+
+
+def _attention_operations(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
+    """Returns the operations of scaled dot-product attention of shapes [B, H, L, E], [B, H, S, E], [B, H, S, V]."""
+    del args, kwargs
+    (batch, heads, length, width), sources, values = query, key[-2], value[-1]
+    return int(2 * batch * heads * length * sources * (width + values))

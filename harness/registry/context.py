@@ -66,5 +66,12 @@ class Context(ABC):
         """
 
     @abstractmethod
+    def count_macs(self, model: nn.Module, images: torch.Tensor) -> int:
+        """Returns the multiply-accumulates of one inference of `images` [N, 3, H, W], by the counter of all records.
+
+        The model is left in the modes it has; buffers that inference changes stay changed.
+        """
+
+    @abstractmethod
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Reports how far the stage is; cheap enough to be called for every batch."""

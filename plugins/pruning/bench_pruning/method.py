@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench_pruning.allocation import allocate
-from bench_pruning.channels import surgery
+from bench_pruning.channels import modes, surgery
 from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.costs import CostModel, parameter_costs
 from bench_pruning.channels.groups import ChannelGroup
@@ -135,7 +135,7 @@ class PruningMethod(Compressor[PruningOptions]):
             model=model,
             transforms=[TransformStep(kind="prune", version=PRUNE.version, payload=payload)],
             achieved={"channels": _removed_fraction([g for g in groups if g.name not in protected], chosen.kept)},
-            checks=[check, verify_costs(model, context.task, images, counts, costs)],
+            checks=[check, verify_costs(model, _macs(model, context, images), counts, costs)],
             details=details,
         )
 
@@ -194,3 +194,9 @@ def _ratio(setting: Setting | None) -> float:
 def _removed_fraction(groups: Sequence[ChannelGroup], kept: Mapping[str, list[int]]) -> float:
     total = sum(group.size * group.width for group in groups)
     return 1 - sum(len(kept[group.name]) * group.width for group in groups) / total
+
+
+def _macs(model: nn.Module, context: Context, images: torch.Tensor) -> int:
+    with modes.restored_flags(model):
+        modes.set_inference(model)
+        return context.count_macs(model, images)

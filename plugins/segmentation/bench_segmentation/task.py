@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ class Segmentation(Task):
         outputs: list[torch.Tensor] = []
         previous: tuple[Any, ...] = ()
         for head in _heads(network.decode_head):
-            output = head(features, *previous)
+            output = head(features, *previous, **_no_samples(head))
             outputs += _tensors(output)
             previous = (output,)
         for head in _heads(getattr(network, "auxiliary_head", None)):
@@ -164,6 +165,12 @@ def _heads(head: Any) -> list[Any]:
     if head is None:
         return []
     return list(head) if isinstance(head, nn.ModuleList) else [head]
+
+
+def _no_samples(head: Any) -> dict[str, Any]:
+    """Returns the argument of mask classification heads that only their losses read."""
+    name = "batch_data_samples"
+    return {name: None} if name in inspect.signature(head.forward).parameters else {}
 
 
 def _tensors(output: Any) -> list[torch.Tensor]:

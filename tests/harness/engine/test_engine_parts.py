@@ -72,6 +72,17 @@ def test_macs_of_a_convolution_by_hand():
     assert count_params(network) == 3 * 8 * 9 + 8 + 8 * 5 + 5
 
 
+def test_fused_attention_counts_too():
+    class Tokens:
+        def predict(self, model, images):
+            return model(images.flatten(2).transpose(1, 2))
+
+    layer = nn.TransformerEncoderLayer(4, 2, dim_feedforward=6, batch_first=True).eval()
+    images = torch.randn(1, 4, 3, 5)
+    projections, attention, feed_forward = 15 * 4 * 4 * 4, 2 * 15 * 15 * 4, 2 * 15 * 4 * 6
+    assert count_macs(layer, Tokens(), images) == projections + attention + feed_forward
+
+
 def test_shared_parameters_count_once():
     layer = nn.Linear(4, 4)
     assert count_params(nn.Sequential(layer, layer)) == 20

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from harness.engine.costs import count_macs
 from harness.registry.context import Context
 from harness.registry.dataset import DatasetMeta
 from harness.registry.task import Task
@@ -76,6 +77,9 @@ class FakeContext(Context):
     def example_images(self, batch_size=1, size=None):
         height, width = size or self.meta.input_size
         return torch.randn(batch_size, 3, height, width, generator=self.generator("images"))
+
+    def count_macs(self, model, images):
+        return count_macs(model, self.task, images)
 
     def progress(self, done, total, text=""):
         self.reports.append((done, total, text))

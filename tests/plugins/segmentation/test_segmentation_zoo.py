@@ -141,3 +141,11 @@ def test_members_train_and_predict(task, meta, batch, member):
     assert torch.isfinite(loss)
     with torch.no_grad():
         assert task.predict(model.eval(), torch.randn(1, 3, 32, 32)).shape == (1, 11, 32, 32)
+
+
+def test_the_weights_of_a_mask_classifier_follow_the_number_of_classes(meta):
+    head = {"type": "Head", "num_classes": 19, "loss_cls": {"type": "Loss", "class_weight": [1.0] * 19 + [0.1]}}
+    model = {"type": "EncoderDecoder", "backbone": {"type": "Backbone"}, "decode_head": head}
+    adapted = adapt(model, meta, "mmseg::x")["decode_head"]
+    assert adapted["num_classes"] == len(meta.classes)
+    assert adapted["loss_cls"]["class_weight"] == [1.0] * len(meta.classes) + [0.1]

@@ -11,6 +11,7 @@ import numpy as np
 from bench_pruning.channels import layers
 from bench_pruning.channels.costs import CostModel, CostTerm, Width
 from bench_pruning.channels.groups import ChannelGroup, ParameterSlot
+from bench_pruning.channels.labels import DEPENDENT
 from harness.errors import TraceError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _group(classes: list[_Class], places: Sequence[_Place], names: dict[str, int
         name=name if names[name] == 1 else f"{name}#{names[name]}",
         size=len(classes),
         slots=tuple(slots),
-        pinned_reason=classes[0].pinned,
+        pinned_reason=classes[0].pinned or (DEPENDENT if len(classes) == 1 else None),
         mixing=classes[0].mixing,
     )
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CHANNEL_LAYERS = (_ConvNd, nn.Linear)
 """Layers that make new channels out of all the channels they see."""
 
+MIXING_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
+"""Normalisations over several channels: removing one changes what the others become."""
+
 PRODUCING = ("producer", "depthwise")
 """Roles of what makes channels."""
 
@@ -26,7 +29,7 @@ def is_depthwise(module: nn.Module) -> bool:
 
 def role(module: nn.Module, parameter: str, dim: int) -> Role:
     """Returns what a dimension of a module's parameter, buffer or attribute does with channels."""
-    if isinstance(module, (_NormBase, nn.LayerNorm, nn.GroupNorm)):
+    if isinstance(module, (_NormBase, *MIXING_NORMS)):
         return "norm"
     if isinstance(module, nn.PReLU):
         return "activation"
@@ -47,7 +50,7 @@ def synchronize(module: nn.Module) -> None:
         module.out_features, module.in_features = module.weight.shape
     elif isinstance(module, nn.PReLU):
         module.num_parameters = module.weight.numel()
-    elif isinstance(module, nn.LayerNorm):
+    elif isinstance(module, (nn.LayerNorm, nn.RMSNorm)) and module.weight is not None:
         module.normalized_shape = tuple(module.weight.shape)
     elif isinstance(module, nn.GroupNorm):
         module.num_channels = module.weight.numel() if module.weight is not None else module.num_channels

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench_pruning.channels.layers import keeps_batch_statistics
+from bench_pruning.channels.layers import MIXING_NORMS, keeps_batch_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,17 @@ def restored_buffers(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(value)
 
 
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Makes multi-head attention run operation by operation, so that its products can be seen and counted."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 def set_traceable(model: nn.Module) -> None:
     """Lets branches that exist only in training run.
 
@@ -61,4 +72,4 @@ def set_inference(model: nn.Module) -> None:
 
 def is_normalization(module: nn.Module) -> bool:
     """Returns whether a module scales and shifts channels by its weight and bias."""
-    return keeps_batch_statistics(module) or isinstance(module, (nn.LayerNorm, nn.GroupNorm))
+    return keeps_batch_statistics(module) or isinstance(module, MIXING_NORMS)

@@ -92,7 +92,9 @@ class Recorded(_Statistics):
         name = _name(func)
         if name in _WIDTHS:
             values = tuple(result) if isinstance(result, (tuple, list)) else (result,)
-            self.recording[name].append(Noted(_WIDTHS[name](args), values[1:] if name in _NORMS else values))
+            # What follows may write into a result.
+            values = tuple(value.clone() for value in (values[1:] if name in _NORMS else values))
+            self.recording[name].append(Noted(_WIDTHS[name](args), values))
         return result
 
 

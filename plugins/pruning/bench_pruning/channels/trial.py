@@ -34,7 +34,11 @@ ATTEMPTS = 100
 """Times that groups are pinned before a model is given up."""
 
 DRAWS = 2
-"""Random halves that are compared: a single one may by chance be its own mirror image and hide a reversed order."""
+"""Random choices that are compared.
+
+The first is half of each group; the second another fraction of each, since halves may fit where widths are coupled, and
+a choice may by chance be its own mirror image and hide a reversed order.
+"""
 
 SECOND_SIZE_STEP = 32
 """Pixels by which the second input is larger."""
@@ -91,7 +95,9 @@ def _pinned(flow: ChannelFlow, found: Trace, fault: Fault, trial: _Trial) -> str
     culprits = _culprits(near if near and trial.fault(near) is not None else groups, trial)
     place = f" in `{fault.path}`" if fault.path else ""
     for group in culprits:
-        flow.classes.pin(_labels(flow, group), f"the model failed{place} when it was tried without half: {fault.what}")
+        flow.classes.pin(
+            _labels(flow, group), f"the model failed{place} when it was tried with fewer channels: {fault.what}"
+        )
     names = ", ".join(f"`{group.name}`" for group in culprits)
     return f"pinned {names}: {fault.what}{place}"
 
@@ -140,7 +146,7 @@ class _Trial:
     def fault(self, groups: Sequence[ChannelGroup]) -> Fault | None:
         """Returns what goes wrong without half of each group, or `None`."""
         for draw in range(DRAWS):
-            kept = _half(groups, draw)
+            kept = _draw(groups, even=draw == 0, seed=draw)
             pruned = copy.deepcopy(self._dense)
             surgery.apply(pruned, recipe(pruned, groups, kept))
             fault = (self._forward(pruned) or self._loss(pruned)) if draw == 0 else None
@@ -210,13 +216,14 @@ class _Trial:
         return all(bool(torch.isfinite(output).all()) for output in outputs)
 
 
-def _half(groups: Sequence[ChannelGroup], draw: int) -> Kept:
-    """Returns a random half of each group, at least one channel."""
-    generator = torch.Generator().manual_seed(draw)
-    return {
-        group.name: sorted(torch.randperm(group.size, generator=generator)[: max(1, group.size // 2)].tolist())
-        for group in groups
-    }
+def _draw(groups: Sequence[ChannelGroup], *, even: bool, seed: int) -> Kept:
+    """Returns random channels of each group: half of them, or any number between one and all but one."""
+    generator = torch.Generator().manual_seed(seed)
+    kept = {}
+    for group in groups:
+        count = group.size // 2 if even else int(torch.randint(1, group.size, (1,), generator=generator))
+        kept[group.name] = sorted(torch.randperm(group.size, generator=generator)[:count].tolist())
+    return kept
 
 
 @torch.no_grad()

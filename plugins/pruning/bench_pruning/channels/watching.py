@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench_pruning.channels import modes
 from bench_pruning.channels.rules import modules, operations
 from bench_pruning.channels.rules.call import Call
 from bench_pruning.channels.rules.contraction import AttentionScales
@@ -51,7 +52,7 @@ def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
         handles.append(module.register_forward_pre_hook(enter, prepend=True))
         handles.append(module.register_forward_hook(leave, with_kwargs=True))
     try:
-        with torch.no_grad(), AttentionScales(flow), Watching(flow):
+        with torch.no_grad(), modes.unfused(), AttentionScales(flow), Watching(flow):
             yield
     finally:
         for handle in handles:

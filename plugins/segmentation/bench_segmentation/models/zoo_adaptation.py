@@ -77,6 +77,7 @@ def _adapt_head(head: dict[str, Any], meta: DatasetMeta) -> int:
     if old is not None:
         found = 1
         head["num_classes"] = len(meta.classes)
+        _adapt_no_object_weight(head, old, len(meta.classes))
     if "channels" in head and old is not None:
         # One sigmoid output for two classes was the old data set's; with softmax every class has its own.
         head.pop("out_channels", None)
@@ -90,6 +91,16 @@ def _adapt_head(head: dict[str, Any], meta: DatasetMeta) -> int:
             if isinstance(inner, dict):
                 found += _adapt_head(inner, meta)
     return found
+
+
+def _adapt_no_object_weight(head: dict[str, Any], before: int, after: int) -> None:
+    """Resizes the weights of a mask classifier's loss: one a class, and a last one for `no object`."""
+    loss = head.get("loss_cls")
+    if not isinstance(loss, dict):
+        return
+    weights = loss.get("class_weight")
+    if isinstance(weights, list) and len(weights) == before + 1:
+        head["loss_cls"] = {**loss, "class_weight": [weights[0]] * after + weights[-1:]}
 
 
 def _losses(losses: Any, meta: DatasetMeta) -> Any:

@@ -80,7 +80,10 @@ def _meet(flow: ChannelFlow, call: Call, dims: Dims, one: tuple[Labels, Shape], 
 
 
 def _aligned_shape(tensor: torch.Tensor, rank: int) -> Shape:
-    return (1,) * (rank - tensor.dim()) + tuple(tensor.shape)
+    """Returns how many different values a tensor has along each dimension, in front of it 1."""
+    # What is expanded (stride 0) is one value, as if it were broadcast.
+    sizes = (1 if step == 0 else size for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return (1,) * (rank - tensor.dim()) + tuple(sizes)
 
 
 def _owns_its_storage(tensor: torch.Tensor) -> bool:

@@ -134,6 +134,16 @@ def split(flow: ChannelFlow, call: Call) -> None:
         flow.assign(output, _entries(flow, part.values()))
 
 
+def glu(flow: ChannelFlow, call: Call) -> None:
+    """`glu(dim)`: the first half times a gate of the second; both shrink alike."""
+    labels, dim = flow.read(call.input), call.dim(1, "dim", -1)
+    half = call.output.shape[dim]
+    for key in varying(labels, [dim]):
+        parts = np.moveaxis(labels[key], dim, 0)
+        flow.classes.tie(parts.reshape(2, half, *parts.shape[1:]), 0, call.reason(flow, CUT))
+    call.give(flow, _entries(flow, [_at(ids, dim, np.arange(half)) for ids in labels.values()]))
+
+
 def flip(flow: ChannelFlow, call: Call) -> None:
     """The order of a dimension is turned round, with or without the removed ones."""
     dims = [int(dim) % call.input.dim() for dim in call.argument(1, "dims")]

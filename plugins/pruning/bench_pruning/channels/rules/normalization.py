@@ -36,8 +36,6 @@ def layer_norm(flow: ChannelFlow, call: Call) -> None:
         scales = aligned(flow.read(values), values.dim(), rank)
         for key in {key: None for found in (labels, scales) for key in varying(found, normalized)}:
             _meet(flow, call, labels.get(key), scales.get(key))
-    if not vectors and varying(labels, normalized):
-        call.pin(flow, SCALED, [labels])
     for position, output in enumerate(call.outputs):
         flow.assign(output, labels if position == 0 else {})
 

@@ -47,6 +47,7 @@ RULES: dict[str, Rule] = {
     "slice": movement.slice_,
     **dict.fromkeys(("select", "unbind"), movement.select),
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), movement.split),
+    "glu": movement.glu,
     "flip": movement.flip,
     "roll": movement.roll,
     "constant_pad_nd": movement.pad,

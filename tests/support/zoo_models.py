@@ -1,0 +1,199 @@
+"""The fifteen zoo models of the first gate, built from the configs of the installed packages with random weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from detection_task import Detection, labelled_boxes
+from torch import nn
+
+from bench_segmentation.models.zoo import MMSegZoo
+from bench_segmentation.task import Segmentation
+from harness.registry.dataset import DatasetMeta
+from harness.registry.descriptors import Options
+
+if TYPE_CHECKING:
+    from harness.registry.task import Batch, Task
+
+SIZES = ((64, 64), (96, 128))
+CITYSCAPES_CLASSES = 19
+COCO_CLASSES = 80
+COMPILED = ("mmcv._ext", "mmdet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooModel:
+    """A network of a zoo.
+
+    Attributes:
+        name: What reports call it.
+        member: Path of its config below the package's folder of configs, without `.py`.
+        family: How it is built, run and fed.
+        sizes: Two input sizes (height, width) in pixels; traces and losses use the first.
+        needs: Modules beyond mmseg that must be importable; they come with `make test-ops`.
+    """
+
+    name: str
+    member: str
+    family: Family
+    sizes: tuple[tuple[int, int], tuple[int, int]] = SIZES
+    needs: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        return self.family.task()
+
+    @property
+    def meta(self) -> DatasetMeta:
+        classes = tuple(f"class {number}" for number in range(self.family.classes))
+        # Statistics of ImageNet, so that the uint8 images of a batch and the normalised ones of a trace are alike.
+        mean, deviation = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+        return DatasetMeta(
+            splits=("val",), input_size=self.sizes[0], mean=mean, std=deviation, classes=classes, ignore_index=255
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model config, adapted to `meta` and free of pretrained weights."""
+        return self.family.config(self.member, self.meta)
+
+    def build(self, seed: int) -> nn.Module:
+        """Returns the network, in training mode, with weights and normalisation drawn from a seed."""
+        torch.manual_seed(seed)
+        task = self.task
+        task.setup()
+        return randomize(task.build(self.config), task, torch.randn(2, 3, *self.sizes[0]))
+
+    def batch(self, seed: int, images: int = 2) -> Batch:
+        """Returns a training batch of noise images and random labels, as a loader would."""
+        generator = torch.Generator().manual_seed(seed)
+        size = self.sizes[0]
+        noise = torch.randint(256, (images, 3, *size), generator=generator, dtype=torch.uint8)
+        samples = [self.family.sample(size, self.family.classes, generator) for _ in range(images)]
+        return {"inputs": list(noise), "data_samples": samples}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What differs between the zoos.
+
+    Attributes:
+        task: Makes the task plugin.
+        config: Returns the model config for (member, meta).
+        sample: Returns a labelled data sample for (image size, number of classes, generator).
+        classes: Number of classes.
+    """
+
+    task: Callable[[], Task]
+    config: Callable[[str, DatasetMeta], dict[str, Any]]
+    sample: Callable[[tuple[int, int], int, torch.Generator], Any]
+    classes: int
+
+
+class QuerySegmentation(Segmentation):
+    """mmseg networks whose head takes data samples, though it does not read them for its raw outputs."""
+
+    def forward(self, model, images):
+        classes, masks = model.decode_head(model.extract_feat(images), None)
+        return [*classes, *masks]
+
+
+def randomize(model: nn.Module, task: Task, images: torch.Tensor) -> nn.Module:
+    """Moves all normalisation away from the identity, so that a channel in the wrong place changes the outputs.
+
+    Batch normalisation takes the statistics of `images`: with those of a new network signals fade on their way through
+    random layers, and no output shows what happened to them.
+    """
+    batch_norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for module in [*batch_norms, *(m for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.GroupNorm)))]:
+        nn.init.uniform_(module.weight, 0.5, 1.5)
+        nn.init.uniform_(module.bias, -0.5, 0.5)
+    usual = [(module, module.training, module.momentum) for module in batch_norms]
+    for module in batch_norms:
+        module.training, module.momentum = True, 1.0
+    with torch.no_grad():
+        task.forward(model, images)
+    for module, training, momentum in usual:
+        module.training, module.momentum = training, momentum
+    return model
+
+
+def missing(model: ZooModel) -> str:
+    """Returns why the model cannot be built here, empty if it can."""
+    for module in model.needs:
+        try:
+            import_module(module)
+        except ImportError as error:
+            return f"{model.name} needs mmdet and mmcv with compiled operations ({error}): run `make test-ops`"
+    return ""
+
+
+def _segmentation_config(member: str, meta: DatasetMeta) -> dict[str, Any]:
+    return MMSegZoo(options=Options(), member=member).config(meta)
+
+
+def _detection_config(member: str, meta: DatasetMeta) -> dict[str, Any]:
+    from mmengine.config import Config
+
+    folder = Path(os.fspath(find_spec("mmdet").origin)).parent / ".mim" / "configs"
+    config = _without_pretrained(Config.fromfile(folder / f"{member}.py").model.to_dict())
+    # Resizing between iterations belongs to the training set-up.
+    config["data_preprocessor"].pop("batch_augments", None)
+    return config
+
+
+def _without_pretrained(value: Any) -> Any:
+    if isinstance(value, dict):
+        pretrained = {key for key, item in value.items() if isinstance(item, dict) and item.get("type") == "Pretrained"}
+        return {key: _without_pretrained(item) for key, item in value.items() if key not in pretrained}
+    return [_without_pretrained(item) for item in value] if isinstance(value, list) else value
+
+
+def _label_map(size: tuple[int, int], classes: int, generator: torch.Generator) -> Any:
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    labels = torch.randint(classes, (1, size[0] // 16, size[1] // 16), generator=generator)
+    labels = labels.repeat_interleave(16, dim=1).repeat_interleave(16, dim=2)
+    sample = SegDataSample(metainfo={"img_shape": size, "ori_shape": size})
+    sample.gt_sem_seg = PixelData(data=labels)
+    return sample
+
+
+SEGMENTATION = Family(task=Segmentation, config=_segmentation_config, sample=_label_map, classes=CITYSCAPES_CLASSES)
+QUERIES = Family(task=QuerySegmentation, config=_segmentation_config, sample=_label_map, classes=CITYSCAPES_CLASSES)
+DETECTION = Family(task=Detection, config=_detection_config, sample=labelled_boxes, classes=COCO_CLASSES)
+
+
+def _segmentor(name: str, member: str) -> ZooModel:
+    return ZooModel(name=name, member=member, family=SEGMENTATION)
+
+
+def _compiled(name: str, family: Family, member: str) -> ZooModel:
+    return ZooModel(name=name, member=member, family=family, needs=COMPILED)
+
+
+ZOO = (
+    _segmentor("FCN-R50", "fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024"),
+    _segmentor("PSPNet-R18", "pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024"),
+    _segmentor("DeepLabV3-R50", "deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024"),
+    _segmentor("DeepLabV3+-R18", "deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024"),
+    _segmentor("UNet", "unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024"),
+    _segmentor("BiSeNetV2", "bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024"),
+    _segmentor("Fast-SCNN", "fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024"),
+    _segmentor("HRNet-W18s", "hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024"),
+    _segmentor("SegFormer-B0", "segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024"),
+    _compiled("Mask2Former-R50", QUERIES, "mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024"),
+    _compiled("RetinaNet-R50", DETECTION, "retinanet/retinanet_r50_fpn_1x_coco"),
+    _compiled("FCOS-R50", DETECTION, "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco"),
+    _compiled("YOLOX-tiny", DETECTION, "yolox/yolox_tiny_8xb8-300e_coco"),
+    _compiled("RTMDet-tiny", DETECTION, "rtmdet/rtmdet_tiny_8xb32-300e_coco"),
+    _compiled("Faster R-CNN-R50", DETECTION, "faster_rcnn/faster-rcnn_r50_fpn_1x_coco"),
+)
