@@ -57,10 +57,6 @@ def channel_attention(net, x, weighted):
     return (weighted(flat @ flat.mT / 100) @ flat).view_as(x)
 
 
-def multihead(net, x):
-    return net.attention(*[tokens(x)] * 3, need_weights=False)[0]
-
-
 ATTENTION = (
     op("attention written out", explicit, reads=10, tokens=True, **QKV),
     op("attention written out, q and k", explicit, reads=10, tokens=True, subject=("q.weight", 0), size=10, **QKV),
@@ -131,14 +127,6 @@ ATTENTION = (
         "heads of fixed width: q", heads_of_fixed_width, "pinned", reads=10, tokens=True, subject=("q.weight", 0), **QKV
     ),
     op("heads of fixed width: input", heads_of_fixed_width, reads=10, tokens=True, **QKV),
-    op(
-        "nn.MultiheadAttention",
-        multihead,
-        "pinned",
-        tokens=True,
-        attention=lambda: nn.MultiheadAttention(8, 2, batch_first=True),
-        study="pinned",
-    ),
     op("channel attention", partial(channel_attention, weighted=torch.tanh)),
     op(
         "channel attention with softmax",

@@ -66,10 +66,6 @@ def dynamic_filters(net, x):
     return torch.einsum("noc,nchw->nohw", filters, x)
 
 
-def transformer(net, x):
-    return net.layer(x.flatten(2).mT)
-
-
 def checkpointed(net, x):
     return checkpoint(lambda y: F.relu(net.inner(y)), x, use_reentrant=False)
 
@@ -82,10 +78,6 @@ def remembered(net, x):
 
 def depthwise(kernel=3, multiplier=1):
     return lambda: conv(8, 8 * multiplier, kernel, groups=8)
-
-
-def encoder_layer():
-    return nn.TransformerEncoderLayer(8, 2, 14, batch_first=True)
 
 
 LAYERS = (
@@ -250,15 +242,6 @@ LAYERS = (
         reads=7,
         tokens=True,
         lstm=lambda: nn.LSTM(8, 7, batch_first=True),
-    ),
-    op("nn.TransformerEncoderLayer", transformer, "pinned", tokens=True, layer=encoder_layer),
-    op(
-        "nn.TransformerEncoderLayer: inner width",
-        transformer,
-        tokens=True,
-        layer=encoder_layer,
-        subject=("layer.linear1.weight", 0),
-        size=14,
     ),
     op("dropout", lambda net, x: F.dropout(x, 0.5, net.training)),
     op("dropout of channels", lambda net, x: F.dropout2d(x, 0.5, net.training), "pinned"),

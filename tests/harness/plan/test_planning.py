@@ -137,7 +137,6 @@ def test_cell_names_are_unique_across_what_may_differ(registry):
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"methods": ["l1"], "ratios": [0.5], "ratio_of": "macs"}, "--ratio-of macs"),
         ({"pipelines": ["none&finetune"]}, "cannot be joined"),
         (
             {"methods": ["l1"], "ratios": [0.5], "datasets": [{"name": "digits", "size": s} for s in (32, 64)]},

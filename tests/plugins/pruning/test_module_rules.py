@@ -83,23 +83,3 @@ def test_rules_of_another_form_name_their_entry_point(monkeypatch, rules):
     install(monkeypatch, rules)
     with pytest.raises(PluginError, match=r"`third` \(third_party_rules:RULES\)"):
         prunable()
-
-
-def test_attention_with_one_stored_width_pins_it():
-    class Tokens(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embed, self.attention, self.up, self.head = (
-                conv(3, 8),
-                nn.MultiheadAttention(8, 2, batch_first=True),
-                nn.Linear(8, 12),
-                nn.Linear(12, 2),
-            )
-
-        def forward(self, x):
-            tokens = self.embed(x).flatten(2).transpose(1, 2)
-            return self.head(F.relu(self.up(tokens + self.attention(tokens, tokens, tokens)[0])))
-
-    found = trace(Tokens(), FakeTask(), IMAGES)
-    assert [group.name for group in found.prunable] == ["up"]
-    assert "MultiheadAttention `attention` has one stored width" in dict(found.pinned)["embed"]

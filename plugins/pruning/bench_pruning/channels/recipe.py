@@ -67,14 +67,27 @@ def structure(model: nn.Module) -> str:
     return hashlib.sha256(json.dumps([[name, list(tensor.shape)] for name, tensor in tensors]).encode()).hexdigest()
 
 
+def place_of(model: nn.Module, name: str) -> tuple[nn.Module, str, int | None]:
+    """Returns the module, attribute and, for `path.widths[1]`, the entry of the list that a name stands for.
+
+    Raises:
+        AttributeError: The model has no such module.
+    """
+    plain, _, entry = name.removesuffix("]").partition("[")
+    path, _, attribute = plain.rpartition(".")
+    return model.get_submodule(path), attribute, int(entry) if entry else None
+
+
 def value_of(model: nn.Module, name: str) -> torch.Tensor | int:
     """Returns a parameter, a buffer or an integer attribute.
 
     Raises:
         AttributeError: The model has nothing of that name.
     """
-    module, _, attribute = name.rpartition(".")
-    value = getattr(model.get_submodule(module), attribute)
+    module, attribute, entry = place_of(model, name)
+    value = getattr(module, attribute)
+    if entry is not None:
+        value = value[entry]
     if not isinstance(value, (torch.Tensor, int)):
         message = f"`{name}` is a {type(value).__name__}"
         raise AttributeError(message)

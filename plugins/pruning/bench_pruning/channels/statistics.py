@@ -68,7 +68,20 @@ class _Attention(TorchFunctionMode):
         if func is F.scaled_dot_product_attention and given.get("scale") is None:
             query = args[0] if args else given["query"]
             given["scale"] = self._statistics.scale(int(query.shape[-1]))
+        if func is F.multi_head_attention_forward:
+            scale = self._statistics.scale(int(args[3]))
+            args = args if scale is None else _rescaled(args, scale * math.sqrt(int(args[3])))
         return func(*args, **given)
+
+
+def _rescaled(args: Sequence[Any], factor: float) -> tuple[Any, ...]:
+    """Returns the arguments of `multi_head_attention_forward` with all queries, [E] of [3 E], times a factor."""
+    width, weight, bias = int(args[3]), args[5].clone(), args[6]
+    weight[:width] *= factor
+    if bias is not None:
+        bias = bias.clone()
+        bias[:width] *= factor
+    return (*args[:5], weight, bias, *args[7:])
 
 
 class Recorded(_Statistics):

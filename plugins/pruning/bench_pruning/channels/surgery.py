@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench_pruning.channels.layers import synchronize
-from bench_pruning.channels.recipe import structure, value_of
+from bench_pruning.channels.recipe import place_of, structure, value_of
 from harness.errors import ShapeMismatchError
 
 if TYPE_CHECKING:
@@ -33,21 +33,19 @@ def apply(model: nn.Module, recipe: Mapping[str, Any]) -> None:
     attributes = recipe.get("attributes", {})
     _check(model, recipe, attributes)
     for name, dims in recipe["kept"].items():
-        module, attribute = _owner(model, name)
+        module, attribute, _ = place_of(model, name)
         value = value_of(model, name)
         for dim, indices in dims.items():
             value = _selected(value, int(dim), indices)
         setattr(module, attribute, value)
     for name, (_, after) in attributes.items():
-        module, attribute = _owner(model, name)
-        setattr(module, attribute, after)
+        module, attribute, entry = place_of(model, name)
+        if entry is None:
+            setattr(module, attribute, after)
+        else:
+            getattr(module, attribute)[entry] = after
     for path in {name.rpartition(".")[0] for name in recipe["kept"]}:
         synchronize(model.get_submodule(path))
-
-
-def _owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:
-    path, _, attribute = name.rpartition(".")
-    return model.get_submodule(path), attribute
 
 
 def _selected(value: torch.Tensor | int, dim: int, indices: list[int]) -> torch.Tensor | int:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench_pruning.channels import modes
+from bench_pruning.channels.recipe import value_of
 from bench_pruning.channels.statistics import Recorded, Replayed
 from harness.exhaustion import exhausted
 from harness.registry.method import Check
@@ -130,7 +131,7 @@ def mask(model: nn.Module, groups: Iterable[ChannelGroup], kept: Mapping[str, li
     for group in groups:
         staying = frozenset(kept[group.name])
         for slot in group.slots:
-            value = getattr(model.get_submodule(slot.module), slot.parameter)
+            value = value_of(model, slot.tensor)
             if isinstance(value, torch.Tensor) and (isinstance(value, nn.Parameter) or slot.role != "norm"):
                 removed = torch.tensor(slot.removed(staying), dtype=torch.long, device=value.device)
                 value.index_fill_(slot.dim, removed, 0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from bench_pruning.channels.rules import heads
 from harness.errors import PluginError
 
 if TYPE_CHECKING:
@@ -168,9 +169,15 @@ OWN: dict[str, ModuleRule] = {
         ModuleRule(deformable_convolution),
     ),
     **dict.fromkeys(
-        ("torch.nn.modules.activation.MultiheadAttention", "mmcv.cnn.bricks.non_local._NonLocalNd"),
-        ModuleRule(fixed_width),
+        ("mmseg.models.backbones.swin.WindowMSA", "mmdet.models.backbones.swin.WindowMSA"),
+        ModuleRule(heads.window_attention),
     ),
+    **dict.fromkeys(
+        ("mmseg.models.backbones.swin.SwinTransformer", "mmdet.models.backbones.swin.SwinTransformer"),
+        ModuleRule(heads.counted_stages),
+    ),
+    "torch.nn.modules.activation.MultiheadAttention": ModuleRule(heads.multihead_attention, opaque=True),
+    "mmcv.cnn.bricks.non_local._NonLocalNd": ModuleRule(fixed_width),
     **dict.fromkeys(
         ("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.instancenorm._InstanceNorm"),
         ModuleRule(counted_channels),
