@@ -47,6 +47,16 @@ def test_what_meets_a_constant_is_pinned_and_nothing_else():
     }
 
 
+def test_a_class_stays_when_any_that_it_was_united_with_is_pinned():
+    classes = Classes()
+    ids = classes.add(6)
+    classes.pin(ids[4], "pinned")
+    classes.unite(ids[[4, 2]], ids[[2, 0]], "")
+    assert [classes.all_stay(i) for i in ids] == [True, False, True, False, True, False]
+    assert classes.all_stay(np.array([CONSTANT, ids[0], ids[2]]))
+    assert not classes.all_stay(ids)
+
+
 def test_the_first_reason_counts_and_a_united_class_takes_it_over():
     classes = Classes()
     ids = classes.add(3)

@@ -20,6 +20,7 @@ class Classes:
 
     def __init__(self) -> None:
         self._parent = np.zeros(1024, dtype=np.int64)
+        self._stays = np.zeros(1024, dtype=bool)
         self._size = 1
         self._pins: list[tuple[NDArray[np.int64], str]] = []
         self._mixing: list[tuple[NDArray[np.int64], str]] = []
@@ -32,6 +33,7 @@ class Classes:
         first, self._size = self._size, self._size + count
         while self._size > len(self._parent):
             self._parent = np.concatenate([self._parent, np.zeros_like(self._parent)])
+            self._stays = np.concatenate([self._stays, np.zeros_like(self._stays)])
         ids = np.arange(first, self._size, dtype=np.int64)
         self._parent[ids] = ids
         return ids
@@ -61,14 +63,16 @@ class Classes:
         if constant.any():
             self.pin(np.maximum(first, second)[constant], reason)
         first, second = first[~constant], second[~constant]
+        met = np.concatenate([first, second])
         while True:
             apart = first != second
             if not apart.any():
-                return
+                break
             first, second = first[apart], second[apart]
             # Of several writes to one representative one wins; the next round unites the others.
             self._parent[np.maximum(first, second)] = np.minimum(first, second)
             first, second = self.find(first), self.find(second)
+        self._stays[self.find(met[self._stays[met]])] = True
 
     def tie(self, ids: NDArray[np.int64], axis: int, reason: str) -> None:
         """Unites all labels along an axis with those at its first position."""
@@ -80,6 +84,12 @@ class Classes:
         labels = labels[labels != CONSTANT]
         if len(labels):
             self._pins.append((labels, reason))
+            self._stays[self.find(labels)] = True
+
+    def all_stay(self, ids: ArrayLike) -> bool:
+        """Returns whether every one of these labels is pinned, or none at all."""
+        roots = self.find(ids)
+        return bool((self._stays[roots] | (roots == CONSTANT)).all())
 
     def mix(self, ids: ArrayLike, reason: str) -> None:
         """Says that a statistic is taken over channels of these labels."""

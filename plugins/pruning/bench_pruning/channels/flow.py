@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ class ChannelFlow:
         classes: The labels, united.
         parameters: First label of each dimension that has labels, by (name, dimension), in the order of first use.
         running: Paths of the modules entered and not yet left, outermost first.
+        reading: What each of them was called with.
         skipped: Depth of modules whose rule answers for all that happens inside; nothing is followed while > 0.
         kernels: What the dimensions of a parameter do that is used as a convolution's weight.
         products: Convolutions and matrix products since `counting` was set.
@@ -41,6 +42,7 @@ class ChannelFlow:
         self.classes = Classes()
         self.parameters: dict[tuple[str, int], NDArray[np.int64]] = {}
         self.running: list[str] = []
+        self.reading: list[Any] = []
         self.skipped = 0
         self.kernels: dict[tuple[str, int], Role] = {}
         self.products: list[Product] = []
@@ -54,6 +56,11 @@ class ChannelFlow:
         """Path of the module that is running; empty for the network itself."""
         return self.running[-1] if self.running else ""
 
+    @property
+    def arguments(self) -> Any:
+        """What the running module was called with; `None` outside of any."""
+        return self.reading[-1] if self.reading else None
+
     def labels(self, tensor: torch.Tensor) -> Labels:
         """Returns a tensor's labels; those of a parameter or buffer are made when it is first used."""
         found: Labels | None = self._labels.get(tensor)
@@ -64,10 +71,10 @@ class ChannelFlow:
         return found
 
     def assign(self, tensor: torch.Tensor, labels: Labels) -> None:
-        """Says what labels a computed tensor has."""
+        """Says what labels a computed tensor has; what is pinned as a whole is as good as fixed."""
         for ids in labels.values():
             self._see(ids)
-        self._labels[tensor] = labels
+        self._labels[tensor] = {key: ids for key, ids in labels.items() if not self.classes.all_stay(ids)}
 
     def read(self, tensor: torch.Tensor) -> Labels:
         """Returns a tensor's labels and notes that the running module read them."""

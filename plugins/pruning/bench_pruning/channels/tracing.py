@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench_pruning.advice import WAYS_ON
 from bench_pruning.channels import layers, modes
+from bench_pruning.channels.failing import told
 from bench_pruning.channels.flow import ChannelFlow
 from bench_pruning.channels.grouping import groups_of
 from bench_pruning.channels.groups import Trace
@@ -71,8 +73,8 @@ def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
             raise
         except Exception as error:
             where = f"`{flow.path}`" if flow.path else type(model).__name__
-            message = f"the forward pass failed in {where} while tracing: {error!r}"
-            raise TraceError(message, "Tracing runs the task's training forward, then predict.") from error
+            message = f"the forward pass failed in {where} while tracing: {told(error, flow.arguments)}"
+            raise TraceError(message, WAYS_ON) from error
     _pin_shared(network, flow)
     return flow
 

@@ -16,10 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench_pruning.advice import WAYS_ON
 from bench_pruning.channels import modes, surgery
+from bench_pruning.channels.failing import told
 from bench_pruning.channels.recipe import Kept, recipe
 from bench_pruning.channels.tracing import follow, traced
 from bench_pruning.channels.verification import verify
+from bench_pruning.protection import protected_groups
 from harness.errors import BenchError, UnsupportedOperationError
 from harness.exhaustion import exhausted
 
@@ -52,14 +55,16 @@ class Fault:
 
     Attributes:
         path: The module that failed; `None` where the values are wrong and no module complained.
-        what: What happened, in one line.
+        what: What happened, in one line: the error, and the shapes that the module read.
     """
 
     path: str | None
     what: str
 
 
-def tried_trace(model: nn.Module, task: Task, images: torch.Tensor, batch: Batch | None = None) -> Trace:
+def tried_trace(
+    model: nn.Module, task: Task, images: torch.Tensor, batch: Batch | None = None, protect: Sequence[str] = ()
+) -> Trace:
     """Returns the channel groups of a model that hold when half of each is removed.
 
     Args:
@@ -67,6 +72,7 @@ def tried_trace(model: nn.Module, task: Task, images: torch.Tensor, batch: Batch
         task: Its `forward`, `predict` and `loss` are run.
         images: Normalised images [N, 3, H, W].
         batch: A training batch; without it the training loss is not tried.
+        protect: Layers whose groups stay whole, so that they need not hold; see `bench_pruning.protection`.
 
     Raises:
         TraceError: A forward pass of the model itself fails.
@@ -77,19 +83,20 @@ def tried_trace(model: nn.Module, task: Task, images: torch.Tensor, batch: Batch
     notes: list[str] = []
     for _ in range(ATTEMPTS):
         found = traced(model, flow, notes)
-        fault = trial.fault(found.prunable) if found.prunable else None
+        protected = protected_groups(model, found.prunable, protect) if found.prunable else frozenset()
+        tried = [group for group in found.prunable if group.name not in protected]
+        fault = trial.fault(tried) if tried else None
         if fault is None:
             return found
-        notes.append(_pinned(flow, found, fault, trial))
+        notes.append(_pinned(flow, tried, fault, trial))
     message = (
         f"{type(model).__name__} still fails when it is pruned after pinning {ATTEMPTS} of its modules: {notes[-1]}"
     )
-    raise UnsupportedOperationError(message, "Add a channel rule for the module, or protect it from pruning.")
+    raise UnsupportedOperationError(message, WAYS_ON)
 
 
-def _pinned(flow: ChannelFlow, found: Trace, fault: Fault, trial: _Trial) -> str:
-    """Pins what a fault is about, and returns what was pinned and why."""
-    groups = list(found.prunable)
+def _pinned(flow: ChannelFlow, groups: list[ChannelGroup], fault: Fault, trial: _Trial) -> str:
+    """Pins what a fault of these groups is about, and returns what was pinned and why."""
     near = _near(flow, groups, fault.path) if fault.path else []
     # What the failing module reads and makes is the likeliest cause, but it may lie further ahead.
     culprits = _culprits(near if near and trial.fault(near) is not None else groups, trial)
@@ -177,15 +184,15 @@ class _Trial:
         return Fault(missing[0].rpartition(".")[0], f"no gradient reaches `{missing[0]}`") if missing else None
 
     def _guarded(self, pruned: nn.Module, action: Callable[[], Any]) -> tuple[Any, Fault | None]:
-        running: list[str] = []
+        running: list[tuple[str, Any]] = []
         with _followed(pruned, running):
             try:
                 return action(), None
             except Exception as error:
                 if exhausted(error):
                     raise
-                what = f"{type(error).__name__}: {error}".splitlines()[0]
-                return None, Fault(running[-1] if running else None, what)
+                path, arguments = running[-1] if running else (None, None)
+                return None, Fault(path, told(error, arguments))
 
     def _predicted(self, model: nn.Module, size: tuple[int, int]) -> torch.Tensor:
         modes.set_inference(model)
@@ -263,11 +270,11 @@ def _with_gradient(model: nn.Module, task: Task, batch: Batch) -> set[str]:
 
 
 @contextmanager
-def _followed(model: nn.Module, running: list[str]) -> Iterator[None]:
-    """Notes which module runs; of one that raises, its path stays last."""
+def _followed(model: nn.Module, running: list[tuple[str, Any]]) -> Iterator[None]:
+    """Notes which module runs, and on what; of one that raises, its path stays last."""
 
     def enter(path: str) -> Callable[..., None]:
-        return lambda *_: running.append(path)
+        return lambda _, arguments: running.append((path, arguments))
 
     def leave(*_: object) -> None:
         running.pop()

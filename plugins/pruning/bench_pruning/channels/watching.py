@@ -61,8 +61,9 @@ def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
 
 def _hooks(flow: ChannelFlow, path: str, rule: ModuleRule | None) -> tuple[Callable[..., None], Callable[..., None]]:
     def enter(module: nn.Module, args: Any) -> None:
-        del module, args
+        del module
         flow.running.append(path)
+        flow.reading.append(args)
         flow.skipped += rule is not None and rule.opaque
 
     def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -71,6 +72,7 @@ def _hooks(flow: ChannelFlow, path: str, rule: ModuleRule | None) -> tuple[Calla
             visit = modules.Visit(module, path, _tensors((args, kwargs)), _tensors(output))
             rule.apply(flow, visit)
         flow.running.pop()
+        flow.reading.pop()
 
     return enter, leave
 
