@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,8 +147,8 @@ class _Trial:
             torch.manual_seed(0)
             _randomize(dense)
         self._dense = dense if self._is_finite(dense) else copy.deepcopy(model).cpu()
-        self._sizes = [size for size in self._further_sizes() if self._runs(size)]
-        self._shapes = [self._predicted(self._dense, size).shape for size in self._sizes]
+        shapes = {size: self._shape(size) for size in self._input_sizes()}
+        self._shapes = {size: shape for size, shape in shapes.items() if shape is not None}
 
     def fault(self, groups: Sequence[ChannelGroup]) -> Fault | None:
         """Returns what goes wrong without half of each group, or `None`."""
@@ -165,7 +165,7 @@ class _Trial:
         return None
 
     def _forward(self, pruned: nn.Module) -> Fault | None:
-        for size, shape in zip(self._sizes, self._shapes, strict=True):
+        for size, shape in self._shapes.items():
             found, fault = self._guarded(pruned, partial(self._predicted, pruned, size))
             if fault is not None:
                 return fault
@@ -176,11 +176,12 @@ class _Trial:
     def _loss(self, pruned: nn.Module) -> Fault | None:
         if self._batch is None:
             return None
-        expected = _with_gradient(self._dense, self._task, self._batch)
         found, fault = self._guarded(pruned, lambda: _with_gradient(pruned, self._task, self._batch))
         if fault is not None:
             return fault
-        missing = sorted(expected - found)
+        wanted = {name for name, parameter in pruned.named_parameters() if parameter.requires_grad}
+        # Backward is the dearest part: the dense model is asked only where there is something to compare.
+        missing = sorted(wanted - found and (wanted & self._reached) - found)
         return Fault(missing[0].rpartition(".")[0], f"no gradient reaches `{missing[0]}`") if missing else None
 
     def _guarded(self, pruned: nn.Module, action: Callable[[], Any]) -> tuple[Any, Fault | None]:
@@ -200,21 +201,25 @@ class _Trial:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             return self._task.predict(model, images)
 
-    def _further_sizes(self) -> list[tuple[int, int]]:
+    @cached_property
+    def _reached(self) -> set[str]:
+        """Parameters of the uncompressed model that its loss reaches."""
+        return _with_gradient(self._dense, self._task, self._batch)
+
+    def _input_sizes(self) -> list[tuple[int, int]]:
         height, width = self._images.shape[2:]
         return [(height, width), (height + SECOND_SIZE_STEP, width + SECOND_SIZE_STEP)]
 
-    def _runs(self, size: tuple[int, int]) -> bool:
-        """Whether the uncompressed model takes this size."""
+    def _shape(self, size: tuple[int, int]) -> torch.Size | None:
+        """Returns what shape the uncompressed model gives for an input size; `None` if it does not take it."""
         try:
-            self._predicted(self._dense, size)
+            return self._predicted(self._dense, size).shape
         except BenchError:
             raise
         except Exception as error:
             if exhausted(error):
                 raise
-            return False
-        return True
+            return None
 
     def _is_finite(self, model: nn.Module) -> bool:
         modes.set_inference(model)
