@@ -1,7 +1,7 @@
 """Are ratios of parameters and MACs met, and is what was predicted what is counted? As a markdown table.
 
-Zoo models with random weights are scored once by L2 and compressed at several targets; parameters and MACs of each pruned
-model are counted by the counter of all records.
+Zoo models with random weights are scored once by L2 and compressed at several targets; parameters and MACs of each
+pruned model are counted by the counter of all records.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench_pruning.criteria.l2 import L2  # noqa: E402
 from bench_pruning.descriptors import PruningOptions  # noqa: E402
 
 MODELS = ("DeepLabV3-R50", "DeepLabV3+-R18", "UNet", "HRNet-W18s", "SegFormer-B0")
+COLUMNS = ("model", "allocation", "of", "asked", "reached", "predicted", "counted", "")
 RATIOS = (0.25, 0.5, 0.7)
 
 
@@ -33,9 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    print(
-        "| model | allocation | of | asked | reached | predicted | counted | |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
-    )
+    print("|", " | ".join(COLUMNS), "|")
+    print("|", " | ".join("---" for _ in COLUMNS), "|")
     for model in ZOO:
         if model.name in (arguments.names or MODELS):
             if reason := missing(model):

@@ -112,6 +112,8 @@ class ModelDescriptor(Descriptor):
         recovery: Recommended recovery budget, likewise; the same for every method.
         zoo: True if `name::config` names a member of a zoo; the implementation then receives the part
             behind `::`.
+        reads_files: For a zoo: whether a member may also be the path of a config file of the user's own, which is
+            a program. Such a model is named by its path alone.
     """
 
     task: str
@@ -119,6 +121,7 @@ class ModelDescriptor(Descriptor):
     training: Mapping[str, Any] = field(default_factory=dict)
     recovery: Mapping[str, Any] = field(default_factory=dict)
     zoo: bool = False
+    reads_files: bool = False
 
     def members(self) -> Sequence[str]:
         """Returns the names of a zoo's members; torch-free. Empty where the plugin is one model."""

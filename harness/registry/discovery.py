@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import PluginError, UserError
@@ -19,6 +20,7 @@ from harness.registry.descriptors import (
 from harness.registry.distribution import normalized
 from harness.registry.groups import GROUPS, Group
 from harness.registry.plugin import ChosenModel, Entry, Plugin, import_hint, import_target
+from harness.spec.config_path import is_config_path
 from harness.spec.suggestion import did_you_mean
 
 DescriptorT = TypeVar("DescriptorT", bound=Descriptor)
@@ -65,16 +67,35 @@ class Registry:
         return self._plugin(TaskDescriptor, "bench.tasks", name)
 
     def model(self, task: str, name: str) -> ChosenModel:
-        """Returns a model of a task, or a zoo and which of its models: `mmseg::fcn/fcn_r50`."""
+        """Returns a model of a task, or a zoo and which of its models: `mmseg::fcn/fcn_r50`, or a config file."""
+        if is_config_path(name):
+            return self._of_file(task, name)
         key, separator, member = name.partition("::")
         plugin = self._plugin(ModelDescriptor, "bench.models", key, task)
         if plugin.descriptor.zoo and not member:
             message = f"'{name}' is a zoo of models; name one of them"
             raise UserError(message, f"write {name}::NAME")
+        if plugin.descriptor.reads_files and Path(member).is_absolute():
+            # Or what asks for trust in a named file could be gone round.
+            message = f"'{name}': a config file of your own is named by its path alone"
+            raise UserError(message, f"write {member}")
         if separator and not plugin.descriptor.zoo:
             message = f"'{name}': {key} is one model, not a zoo"
             raise UserError(message, f"write {key}")
         return ChosenModel(plugin, member)
+
+    def _of_file(self, task: str, path: str) -> ChosenModel:
+        named = [entry.name for entry in self.entries("bench.models") if entry.task == task and not entry.error]
+        plugins = [self._plugin(ModelDescriptor, "bench.models", name, task) for name in named]
+        readers = [plugin for plugin in plugins if plugin.descriptor.reads_files]
+        if not Path(path).is_file():
+            message = f"{path}: there is no such config file"
+            raise UserError(message, "Name a Python config, or a model that `bench list models` shows.")
+        if len(readers) != 1:
+            which = " and ".join(plugin.name for plugin in readers) or "no model plugin"
+            message = f"{path}: {which} of the task '{task}' read config files"
+            raise UserError(message, "--disable all but one." if readers else "`bench list models` shows all models.")
+        return ChosenModel(readers[0], str(Path(path).absolute()))
 
     def dataset(self, task: str, name: str) -> Plugin[DatasetDescriptor]:
         """Returns a data set of a task."""

@@ -85,6 +85,46 @@ class Compression:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FixedLayer:
+    """A layer that a method must leave as it is.
+
+    Attributes:
+        module: Its path in the model.
+        reason: Why, with the operation, module and shapes that forbid it.
+        by_design: Whether no method could do otherwise: it makes an output of the network.
+    """
+
+    module: str
+    reason: str
+    by_design: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a compressor found out about a model while it prepared; the answer of `bench check`.
+
+    Attributes:
+        groups: Sets of channels that can go together, where the method removes channels.
+        channels: Output channels of the model's layers, and those among them that can go.
+        removable: The largest fraction that can go: of `channels`, `params`, `macs`.
+        layers: Paths of the layers that can be compressed.
+        fixed: Layers that cannot.
+        protected: Layers that could, but were asked to be left alone.
+        mixing: Where removing something changes a statistic of what stays, by group.
+        notes: What else people should know, as sentences.
+    """
+
+    groups: int = 0
+    channels: tuple[int, int] = (0, 0)
+    removable: dict[str, float] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    fixed: tuple[FixedLayer, ...] = ()
+    protected: tuple[str, ...] = ()
+    mixing: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(kw_only=True)
 class Compressor(ABC, Generic[OptionsT]):
     """A method that makes a model cheaper."""
@@ -111,6 +151,16 @@ class Compressor(ABC, Generic[OptionsT]):
             state: What `prepare` returned.
             context: The door to data and task.
         """
+
+    def describe(self, model: nn.Module, state: State) -> Description:
+        """Returns what `prepare` has found out about a model, for `bench check`; by default nothing.
+
+        Args:
+            model: The model that `prepare` saw; it stays as it is.
+            state: What `prepare` returned.
+        """
+        del model, state
+        return Description()
 
 
 class Transform(ABC):

@@ -96,7 +96,6 @@ LAYERS = (
     op(
         "depthwise transposed, multiplier 2",
         lambda net, x: net.up(x),
-        "pinned",
         reads=16,
         up=lambda: nn.ConvTranspose2d(8, 16, 2, groups=8),
     ),

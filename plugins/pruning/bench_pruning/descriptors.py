@@ -26,7 +26,9 @@ class PruningOptions(IterativeOptions):
         description="Each group that loses channels keeps the nearest multiple of this many; halves go up.",
     )
     min_channels: int = Field(default=1, ge=1, description="Channels that every group keeps at least.")
-    max_ratio: float = Field(default=1.0, gt=0, le=1, description="Largest fraction that any one group may lose.")
+    max_ratio: float = Field(
+        default=1.0, gt=0, le=1, description="Largest fraction that any one group may lose, in each pass."
+    )
     bias_compensation: bool = Field(
         default=False,
         description="Keep what removed channels contributed as a constant, in the next biases and running means.",

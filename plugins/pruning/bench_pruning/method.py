@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench_pruning.advice import WAYS_ON
 from bench_pruning.allocation import allocate
 from bench_pruning.channels import modes, surgery
 from bench_pruning.channels.bound import BoundGroup
@@ -17,11 +18,12 @@ from bench_pruning.channels.recipe import recipe
 from bench_pruning.channels.trial import tried_trace
 from bench_pruning.channels.verification import verify, verify_costs
 from bench_pruning.compensation import compensate
+from bench_pruning.description import described
 from bench_pruning.descriptors import PRUNE, PruningOptions
 from bench_pruning.protection import protected_groups
 from bench_pruning.recalibration import recalibrate
 from harness.errors import PluginError, UnsupportedOperationError, UserError
-from harness.registry.method import Compression, Compressor, State, TransformStep
+from harness.registry.method import Compression, Compressor, Description, State, TransformStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +83,7 @@ class PruningMethod(Compressor[PruningOptions]):
             PluginError: `score` broke its contract.
         """
         batch = next(context.calibration_batches(samples=TRIAL_SAMPLES))
-        found = tried_trace(model, context.task, context.example_images(), batch)
+        found = tried_trace(model, context.task, context.example_images(), batch, self.options.protect)
         _require_prunable(model, found)
         protected = protected_groups(model, found.prunable, self.options.protect)
         statistics = self.collect(model, context)
@@ -139,6 +141,11 @@ class PruningMethod(Compressor[PruningOptions]):
             details=details,
         )
 
+    def describe(self, model: nn.Module, state: State) -> Description:
+        """Returns the groups, what can go with them, and what must stay and why."""
+        groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
+        return described(model, groups, state.data, self.options)
+
     def _checked(self, group: ChannelGroup, scores: Any) -> torch.Tensor:
         """Returns the scores on the CPU.
 
@@ -181,7 +188,7 @@ def _require_prunable(model: nn.Module, found: Trace) -> None:
     if not found.prunable:
         reasons = "; ".join(f"`{path}`: {reason}" for path, reason in found.pinned[:3])
         message = f"no channel of {type(model).__name__} can be removed ({reasons})"
-        raise UnsupportedOperationError(message, "Choose another model or a method that is not structured pruning.")
+        raise UnsupportedOperationError(message, WAYS_ON)
 
 
 def _ratio(setting: Setting | None) -> float:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench_pruning.channels import modes
+from bench_pruning.channels.copying import restored_randomness
 
 if TYPE_CHECKING:
     from harness.registry.context import Context
@@ -46,7 +45,12 @@ def recalibrate(model: nn.Module, context: Context, samples: int) -> int:
     used = 0
     if not layers:
         return used
-    with _restored_buffers(model, layers), modes.restored_flags(model), _own_randomness(context), _collecting(layers):
+    with (
+        _restored_buffers(model, layers),
+        modes.restored_flags(model),
+        restored_randomness(context.seed, _devices(context)),
+        _collecting(layers),
+    ):
         _set_modes(model)
         for batch in context.calibration_batches(samples):
             with torch.no_grad():
@@ -116,19 +120,8 @@ def _restored_buffers(model: nn.Module, layers: list[nn.Module]) -> Iterator[Non
                     setattr(module, name, buffer.copy_(value))
 
 
-@contextmanager
-def _own_randomness(context: Context) -> Iterator[None]:
-    """Seeds what a forward pass may draw, such as a detector's samples, and puts the random state back."""
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[context.device] if context.device.type == "cuda" else []):
-        random.seed(context.seed)
-        np.random.seed(context.seed % 2**32)
-        torch.manual_seed(context.seed)
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+def _devices(context: Context) -> list[torch.device]:
+    return [context.device] if context.device.type == "cuda" else []
 
 
 def _count(batch: Batch) -> int:

@@ -162,7 +162,7 @@ def test_a_missing_parameter_is_named():
 def test_indices_outside_the_parameter_are_refused(indices):
     steps = pruned(Chain())
     steps["kept"]["first.weight"]["0"] = indices
-    with pytest.raises(ShapeMismatchError, match=r"`first\.weight`"):
+    with pytest.raises(ShapeMismatchError, match=r"first\.weight"):
         surgery.apply(Chain(), steps)
 
 
@@ -184,3 +184,31 @@ def test_keeping_everything_is_an_empty_recipe():
         "shapes": {},
         "attributes": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda payload: payload.clear(), "kept"),
+        (lambda payload: payload.update(engine=99), "engine"),
+        (lambda payload: payload.update(shapes=None), "shapes"),
+        (lambda payload: payload["kept"]["stem.weight"].update({"0": [0, 2, 2]}), "do not ascend"),
+        (lambda payload: payload["kept"]["stem.weight"].update({"0": [3, 1]}), "do not ascend"),
+        (lambda payload: payload["kept"]["stem.weight"].update({"0": ["a"]}), "kept.stem.weight.0"),
+        (lambda payload: payload["kept"]["stem.weight"].update({"-1": [0]}), "kept.stem.weight"),
+        (lambda payload: payload["kept"]["stem.weight"].update({"9": [0]}), "no shape with a dimension 9"),
+        (lambda payload: payload["kept"].update({"nobody.weight": {"0": [0]}}), "no shape"),
+        (lambda payload: payload["attributes"].update({"head.groups": [1, -3]}), "attributes.head.groups"),
+        (lambda payload: payload["attributes"].update({"head.training": [1, 1]}), "no such parameter"),
+        (lambda payload: payload["attributes"].update({"head.groups": [1]}), "attributes.head.groups"),
+    ],
+)
+def test_a_recipe_that_is_none_is_refused_and_the_model_stays(change, message):
+    model = Residual()
+    found, kept = every_other(model)
+    payload = recipe(model, found, kept)
+    change(payload)
+    before = {name: value.shape for name, value in model.state_dict().items()}
+    with pytest.raises(ShapeMismatchError, match=message):
+        surgery.apply(model, payload)
+    assert {name: value.shape for name, value in model.state_dict().items()} == before

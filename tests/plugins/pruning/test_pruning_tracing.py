@@ -305,3 +305,24 @@ def test_groups_survive_json():
         assert sum(length for s in group.to_json()["slots"] for *_, length in s["runs"]) == sum(
             len(s.indices) for s in group.slots
         )
+
+
+def test_parameters_that_multiply_as_matrices_make_channels_too():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up, self.down = nn.Parameter(torch.randn(8, 3)), nn.ParameterList([torch.randn(8, 5)])
+            self.head = nn.Linear(5, 2)
+
+        def forward(self, x):
+            tokens = x.flatten(2).transpose(1, 2)
+            return self.head(F.relu(F.relu(F.linear(tokens, self.up)) @ self.down[0]))
+
+    found = groups(Bare())
+    assert {name: group.size for name, group in found.items()} == {"up": 8, "down": 5}
+    assert {s.tensor: s.role for s in found["up"].slots} == {"up": "producer", "down.0": "consumer"}
+
+
+def test_each_pinned_layer_is_listed_once():
+    pinned = traced(nn.Sequential(conv(3, 4), nn.ConvTranspose2d(4, 4, 2))).pinned
+    assert len(pinned) == len(set(pinned))

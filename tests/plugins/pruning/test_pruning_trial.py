@@ -1,3 +1,6 @@
+import threading
+
+import numpy as np
 import pytest
 import torch
 from pruning_fakes import Chain, FakeTask, conv, randomize
@@ -142,3 +145,102 @@ def test_the_model_is_left_as_it_was():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert model.training
+
+
+class Remembering(Chain):
+    """Keeps an activation, changes a buffer in every forward and makes another one up."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("average", torch.zeros(1))
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(x)))
+        self.last = x
+        self.average.lerp_(x.detach().mean().reshape(1), 0.1)
+        if not hasattr(self, "made"):
+            self.register_buffer("made", torch.ones(1))
+        return self.classifier(F.relu(self.second_norm(self.second(x)))) + self.average
+
+
+def test_what_a_forward_leaves_behind_is_not_left_on_the_model():
+    model = Remembering()
+    names, found = tried(model)
+    assert names == {"first", "second"}
+    assert found.notes == ()
+    assert float(model.average) == 0
+    assert not hasattr(model, "last")
+    assert not hasattr(model, "made")
+
+
+def test_a_model_that_refuses_random_weights_is_tried_with_its_own():
+    class Careful(Chain):
+        def forward(self, x):
+            if self.first.weight.std() > 0.12:
+                message = "these are not my weights"
+                raise ValueError(message)
+            return super().forward(x)
+
+    model = Careful()
+    nn.init.normal_(model.first.weight, std=0.05)
+    assert tried(model)[0] == {"first", "second"}
+
+
+def test_a_model_that_cannot_be_copied_is_refused_with_what_holds_it():
+    model = Chain()
+    model.lock = threading.Lock()
+    with pytest.raises(UnsupportedOperationError, match="lock"):
+        tried(model)
+
+
+def test_a_scripted_part_leaves_no_hooks():
+    model = Chain()
+    model.second_norm = torch.jit.script(nn.ReLU())
+    names, _ = tried(model)
+    assert names == {"first", "second"}
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in (model, model.first, model.norm))
+
+
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_number_of_a_channel_pins_the_channels(largest):
+    class Numbered(Chain):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(8, 7)
+            self.out = conv(7, 2)
+
+        def forward(self, x):
+            x = self.norm(self.first(x))
+            numbers = (x.max(1) if largest else x.min(1))[1]
+            return self.out(self.table(numbers).permute(0, 3, 1, 2))
+
+    found = tried_trace(Numbered(), FakeTask(), IMAGES)
+    assert "numbers its channels" in dict(found.pinned)["first"]
+
+
+def test_a_maximum_whose_number_nobody_reads_pins_nothing():
+    class Greatest(Chain):
+        def forward(self, x):
+            x = self.norm(self.first(x))
+            return self.classifier(F.relu(self.second(x * x.max(1, keepdim=True)[0])))
+
+    assert tried(Greatest())[0] == {"first", "second"}
+
+
+@pytest.mark.parametrize("statistic", [torch.mean, torch.amax, lambda x, *dims, **kw: F.layer_norm(x, x.shape[1:])])
+def test_a_statistic_of_other_values_is_found_out_although_it_is_replayed(statistic):
+    class Numbering(Chain):
+        """Multiplies by the number of the channel, where no operation shows it."""
+
+        def __init__(self):
+            super().__init__()
+            self.last = conv(1, 2) if statistic in (torch.mean, torch.amax) else conv(8, 2)
+
+        def forward(self, x):
+            x = self.norm(self.first(x))
+            hidden = x.new_empty(x.shape)
+            hidden.numpy()[...] = x.detach().numpy() * np.arange(1, x.shape[1] + 1)[:, None, None]
+            return self.last(statistic(hidden, 1, keepdim=True))
+
+    found = tried_trace(Numbering(), FakeTask(), IMAGES)
+    assert "first" not in {group.name for group in found.prunable}

@@ -12,7 +12,9 @@ from torch.utils._pytree import tree_leaves
 
 _OURS = Path(__file__).parents[1]
 _TORCH = Path(torch.__file__).parent
-_WATCHERS = (_OURS, _TORCH / "utils", _TORCH / "_ops.py", _TORCH / "overrides.py", _TORCH / "_tensor.py")
+_WATCHERS = (
+    _OURS, _TORCH / "utils", _TORCH / "_dynamo", _TORCH / "_compile.py", _TORCH / "_ops.py", _TORCH / "overrides.py"
+)  # fmt: skip
 """Code that runs a failing operation for others, and is never what failed."""
 _SHOWN_SHAPES = 3
 

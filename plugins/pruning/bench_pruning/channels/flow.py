@@ -49,7 +49,9 @@ class ChannelFlow:
         self.counting = False
         self._names = _names(model)
         self._labels = WeakTensorKeyDictionary()
-        self._seen: dict[str, dict[int, NDArray[np.int64]]] = {}
+        self._forbidden = WeakTensorKeyDictionary()
+        self._first_labels: dict[int, tuple[str, int]] = {}
+        self._seen: dict[str, dict[tuple[int, int, int], NDArray[np.int64]]] = {}
 
     @property
     def path(self) -> str:
@@ -75,6 +77,17 @@ class ChannelFlow:
         for ids in labels.values():
             self._see(ids)
         self._labels[tensor] = {key: ids for key, ids in labels.items() if not self.classes.all_stay(ids)}
+
+    def forbid(self, tensor: torch.Tensor, labels: Iterable[NDArray[np.int64]], reason: str) -> None:
+        """Says that labels must stay if anything reads a tensor."""
+        self._forbidden[tensor] = (list(labels), reason)
+
+    def use(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Pins what may not be read by any operation, now that one does."""
+        for tensor in tensors if len(self._forbidden) else ():
+            for labels, reason in (self._forbidden.get(tensor, ((), "")),):
+                for ids in labels:
+                    self.classes.pin(ids, reason)
 
     def read(self, tensor: torch.Tensor) -> Labels:
         """Returns a tensor's labels and notes that the running module read them."""
@@ -112,6 +125,13 @@ class ChannelFlow:
         if name is not None:
             self.kernels.update({(name, dim): role for dim, role in enumerate(roles)})
 
+    def note_factor(self, ids: NDArray[np.int64] | None, role: Role) -> None:
+        """Says what a dimension of a parameter does that is multiplied as a matrix, if these are its own labels."""
+        if ids is not None:
+            place = self._first_labels.get(int(ids.flat[0]))
+            if place is not None and np.array_equal(self.parameters[place], ids.ravel()):
+                self.kernels.setdefault(place, role)
+
     def attribute(self, name: str, size: int) -> NDArray[np.int64]:
         """Returns the labels [size] of an integer attribute that counts channels, e.g. `"roi.out_channels"`."""
         return self._made(name, 0, size)
@@ -137,10 +157,15 @@ class ChannelFlow:
     def _made(self, name: str, dim: int, size: int) -> NDArray[np.int64]:
         if (name, dim) not in self.parameters:
             self.parameters[name, dim] = self.classes.add(size)
+            self._first_labels[int(self.parameters[name, dim][0])] = (name, dim)
         return self.parameters[name, dim]
 
     def _see(self, ids: NDArray[np.int64]) -> None:
-        self._seen.setdefault(self.path, {})[id(ids)] = ids
+        # One array of each kind is enough, and none of the size of an activation.
+        key = (ids.size, int(ids.flat[0]), int(ids.flat[-1]))
+        seen = self._seen.setdefault(self.path, {})
+        if key not in seen:
+            seen[key] = np.unique(ids)
 
 
 def _names(model: nn.Module) -> dict[int, str]:

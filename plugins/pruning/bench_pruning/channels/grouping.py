@@ -74,7 +74,8 @@ def _places(model: nn.Module, flow: ChannelFlow) -> tuple[list[_Place], list[NDA
     found = []
     for (name, dim), ids in flow.parameters.items():
         path, _, parameter = name.rpartition(".")
-        role = kernels.get((name, dim)) or layers.role(modules[path], parameter, dim)
+        own = layers.role(modules[path], parameter, dim)
+        role = kernels.get((name, dim), own) if own == "parameter" else own
         found.append((order[path], _Place(path, parameter, dim, role), ids))
     found.sort(key=lambda item: item[0])
     return [place for _, place, _ in found], [ids for *_, ids in found]

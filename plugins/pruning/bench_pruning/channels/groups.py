@@ -128,7 +128,7 @@ class Trace:
         """(module path, reason) of each layer whose output channels must stay."""
         coupled = [(path, group.pinned_reason) for group in self.groups for path in group.layers]
         reasons = [(path, reason) for path, reason in coupled if reason is not None]
-        return reasons + [(path, "the forward pass does not run it") for path in self.unreached]
+        return [*dict.fromkeys(reasons), *((path, "the forward pass does not run it") for path in self.unreached)]
 
 
 def _runs(indices: tuple[int, ...], channels: tuple[int, ...]) -> list[list[int]]:

@@ -107,7 +107,7 @@ def reshaped(labels: Labels, before: Sequence[int], after: Sequence[int], classe
         for _, outer in blocks:
             _tie_parts(cut, outer, classes, reason)
         for dims, found in entry(cut, classes).items():
-            _join(result, dims, found, classes, reason)
+            join(result, dims, found, classes, reason)
     return result
 
 
@@ -148,8 +148,8 @@ def _tie_parts(ids: NDArray[np.int64], dims: Sequence[int], classes: Classes, re
         classes.tie(ids, dim, reason)
 
 
-def _join(result: Labels, dims: Dims, ids: NDArray[np.int64], classes: Classes, reason: str) -> None:
-    """Adds an entry; of two that vary along the same dimensions both are pinned, since an element has two labels."""
+def join(result: Labels, dims: Dims, ids: NDArray[np.int64], classes: Classes, reason: str) -> None:
+    """Adds an entry to labels; of two that vary along the same dimensions both are pinned: elements have two labels."""
     if dims in result:
         classes.pin(ids, reason)
         classes.pin(result[dims], reason)

@@ -88,7 +88,7 @@ def value_of(model: nn.Module, name: str) -> torch.Tensor | int:
     value = getattr(module, attribute)
     if entry is not None:
         value = value[entry]
-    if not isinstance(value, (torch.Tensor, int)):
+    if not isinstance(value, (torch.Tensor, int)) or isinstance(value, bool):
         message = f"`{name}` is a {type(value).__name__}"
         raise AttributeError(message)
     return value

@@ -11,12 +11,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 ATTENTION = "attention"
 """What calls of attention are recorded under."""
+
+SAME_SUM = 1e-4
+"""Largest difference of two sums of the same elements, relative to the sum of their magnitudes."""
 
 Recording = dict[str, list["Noted"]]
 """What each call of an operation found, in order, by the operation's name."""
@@ -28,11 +32,24 @@ class Noted:
     Attributes:
         width: Over how many elements they were taken.
         values: The statistics, or the result of a reduction.
+        moments: Sums of the elements, of their magnitudes and of their squares, if they were reduced.
     """
 
-    def __init__(self, width: int, values: tuple[Any, ...]) -> None:
+    def __init__(self, width: int, values: tuple[Any, ...], moments: tuple[torch.Tensor, ...] = ()) -> None:
         self.width = width
         self.values = values
+        self.moments = moments
+
+    def is_of(self, moments: tuple[torch.Tensor, ...]) -> bool:
+        """Returns whether other elements have the same sums, as they must where the missing ones are zero."""
+        if not self.moments or any(a.shape != b.shape for a, b in zip(self.moments, moments, strict=True)):
+            return True
+        sums, sizes, squares = self.moments
+        scales = sizes, sizes, squares
+        return all(
+            bool(((a - b).abs() <= SAME_SUM * scale + SAME_SUM**2 * scale.max()).all())
+            for a, b, scale in zip(self.moments, moments, scales, strict=True)
+        )
 
 
 class _Statistics(TorchDispatchMode):
@@ -107,7 +124,7 @@ class Recorded(_Statistics):
             values = tuple(result) if isinstance(result, (tuple, list)) else (result,)
             # What follows may write into a result.
             values = tuple(value.clone() for value in (values[1:] if name in _NORMS else values))
-            self.recording[name].append(Noted(_WIDTHS[name](args), values))
+            self.recording[name].append(Noted(_WIDTHS[name](args), values, _MOMENTS[name](args)))
         return result
 
 
@@ -116,12 +133,14 @@ class Replayed(_Statistics):
 
     Attributes:
         replayed: How many statistics were taken from the recording.
+        other: Names of operations whose statistics were of other elements than in the recording, which is a fault.
     """
 
     def __init__(self, recording: Recording) -> None:
         super().__init__()
         self._recording: dict[str, Iterator[Noted]] = {name: iter(noted) for name, noted in recording.items()}
         self.replayed = 0
+        self.other: list[str] = []
 
     def scale(self, width: int) -> float | None:
         """See `_Statistics.scale`."""
@@ -137,6 +156,8 @@ class Replayed(_Statistics):
         noted = self._next(name, _WIDTHS[name](args)) if name in _WIDTHS else None
         if noted is None:
             return func(*args, **(kwargs or {}))
+        if not noted.is_of(_MOMENTS[name](args)):
+            self.other.append(name)
         return _REPLAYS[name](func, args, dict(kwargs or {}), noted)
 
     def _next(self, name: str, width: int) -> Noted | None:
@@ -184,8 +205,25 @@ def _reduction(func: Any, args: Sequence[Any], kwargs: Any, noted: Noted) -> Any
     result = func(*args, **kwargs)
     recorded = noted.values if isinstance(result, (tuple, list)) else noted.values[0]
     found = result if isinstance(result, (tuple, list)) else (result,)
-    fits = all(one.shape == other.shape for one, other in zip(found, noted.values, strict=True))
-    return recorded if fits else result
+    # A number of a channel (the second result of `max`) is not a statistic.
+    fits = all(
+        one.shape == other.shape and one.is_floating_point() for one, other in zip(found, noted.values, strict=True)
+    )
+    if fits or not isinstance(result, (tuple, list)):
+        return recorded if fits else result
+    return type(result)((noted.values[0], *result[1:])) if found[0].shape == noted.values[0].shape else result
+
+
+def _moments(values: torch.Tensor, dims: list[int]) -> tuple[torch.Tensor, ...]:
+    return tuple(found.sum(dims) for found in (values, values.abs(), values.square()))
+
+
+def _group_moments(args: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+    return _moments(args[0].reshape(int(args[3]), int(args[6]), -1), [2])
+
+
+def _layer_moments(args: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+    return _moments(args[0], list(range(args[0].dim() - len(args[1]), args[0].dim())))
 
 
 _NORMS = ("native_layer_norm", "native_group_norm")
@@ -197,6 +235,12 @@ _WIDTHS: dict[str, Callable[[Sequence[Any]], int]] = {
     **dict.fromkeys(_REDUCTIONS, _reduced),
 }
 """Over how many elements, of a call's arguments, a statistic is taken."""
+
+_MOMENTS: dict[str, Callable[[Sequence[Any]], tuple[torch.Tensor, ...]]] = {
+    "native_layer_norm": _layer_moments,
+    "native_group_norm": _group_moments,
+    **dict.fromkeys(_REDUCTIONS, lambda args: _moments(args[0], _dims(args))),
+}
 
 _REPLAYS: dict[str, Callable[[Any, Sequence[Any], dict[str, Any], Noted], Any]] = {
     "native_layer_norm": _layer_norm,

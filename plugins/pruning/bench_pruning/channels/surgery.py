@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench_pruning.channels.layers import synchronize
+from bench_pruning.channels.payload import Payload, read_payload
 from bench_pruning.channels.recipe import place_of, structure, value_of
 from harness.errors import ShapeMismatchError
 
@@ -28,23 +29,23 @@ def apply(model: nn.Module, recipe: Mapping[str, Any]) -> None:
         recipe: What `bench_pruning.channels.recipe.recipe` returned, in this version of the engine or an older one.
 
     Raises:
-        ShapeMismatchError: The recipe does not fit the model.
+        ShapeMismatchError: The recipe is none, or does not fit the model.
     """
-    attributes = recipe.get("attributes", {})
-    _check(model, recipe, attributes)
-    for name, dims in recipe["kept"].items():
+    payload = read_payload(recipe)
+    _check(model, payload)
+    for name, dims in payload.kept.items():
         module, attribute, _ = place_of(model, name)
         value = value_of(model, name)
         for dim, indices in dims.items():
-            value = _selected(value, int(dim), indices)
+            value = _selected(value, dim, indices)
         setattr(module, attribute, value)
-    for name, (_, after) in attributes.items():
+    for name, (_, after) in payload.attributes.items():
         module, attribute, entry = place_of(model, name)
         if entry is None:
             setattr(module, attribute, after)
         else:
             getattr(module, attribute)[entry] = after
-    for path in {name.rpartition(".")[0] for name in recipe["kept"]}:
+    for path in {name.rpartition(".")[0] for name in payload.kept}:
         synchronize(model.get_submodule(path))
 
 
@@ -58,30 +59,22 @@ def _selected(value: torch.Tensor | int, dim: int, indices: list[int]) -> torch.
     return selected
 
 
-def _check(model: nn.Module, recipe: Mapping[str, Any], attributes: Mapping[str, list[int]]) -> None:
-    expected = {**recipe["shapes"], **{name: [before] for name, (before, _) in attributes.items()}}
+def _check(model: nn.Module, payload: Payload) -> None:
+    expected = {**payload.shapes, **{name: [before] for name, (before, _) in payload.attributes.items()}}
     for name, wanted in expected.items():
         found = _shape(model, name)
         if found != wanted:
             what = "the model has no such parameter" if found is None else f"it has shape {found}"
             message = f"`{name}` is to be pruned from shape {wanted}, but {what}"
             raise ShapeMismatchError(message, HINT)
-    for name, dims in recipe["kept"].items():
-        for dim, indices in dims.items():
-            size = expected[name][int(dim)]
-            if not indices or min(indices) < 0 or max(indices) >= size:
-                message = f"the kept indices of `{name}` do not lie in its dimension {dim} of {size}"
-                raise ShapeMismatchError(message, HINT)
-    if "structure" in recipe and recipe["structure"] != structure(model):
-        message = (
-            "what is to be pruned fits, but other layers of the model differ from those that the recipe was made for"
-        )
+    if payload.structure is not None and payload.structure != structure(model):
+        message = "what is to be pruned fits, but other layers differ from those of the model that the recipe is for"
         raise ShapeMismatchError(message, HINT)
 
 
 def _shape(model: nn.Module, name: str) -> list[int] | None:
     try:
         value = value_of(model, name)
-    except AttributeError:
+    except (AttributeError, IndexError, TypeError, ValueError):
         return None
     return list(value.shape) if isinstance(value, torch.Tensor) else [value]

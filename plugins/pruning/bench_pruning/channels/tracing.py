@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
 
-from bench_pruning.advice import WAYS_ON
+from bench_pruning.advice import OWN_FAULT, WAYS_ON
 from bench_pruning.channels import layers, modes
+from bench_pruning.channels.copying import copied, restored_randomness
 from bench_pruning.channels.failing import told
 from bench_pruning.channels.flow import ChannelFlow
 from bench_pruning.channels.grouping import groups_of
@@ -49,16 +49,17 @@ def trace(model: nn.Module, task: Task, images: torch.Tensor) -> Trace:
 def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
     """Returns the labels of a model after its forward passes, in training and for inference.
 
-    On another device than the CPU a copy is followed: operations that have an implementation for an accelerator
-    of their own would hide what they do.
+    A copy on the CPU is followed: a forward pass may leave anything behind, and operations that have an
+    implementation for an accelerator of their own would hide what they do.
 
     Raises:
         TraceError: A forward pass fails.
+        UnsupportedOperationError: The model cannot be copied.
     """
-    network = model if _on_cpu(model) else copy.deepcopy(model).cpu()
+    network = copied(model).cpu()
     flow = ChannelFlow(network)
     samples = images.cpu()
-    with modes.restored_flags(network), modes.restored_buffers(network), torch.random.fork_rng(devices=[]):
+    with restored_randomness():
         try:
             modes.set_traceable(network)
             with watched(network, flow):
@@ -74,7 +75,7 @@ def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
         except Exception as error:
             where = f"`{flow.path}`" if flow.path else type(model).__name__
             message = f"the forward pass failed in {where} while tracing: {told(error, flow.arguments)}"
-            raise TraceError(message, WAYS_ON) from error
+            raise TraceError(message, WAYS_ON if _runs(network, task, samples) else OWN_FAULT) from error
     _pin_shared(network, flow)
     return flow
 
@@ -89,6 +90,21 @@ def traced(model: nn.Module, flow: ChannelFlow, notes: Iterable[str] = ()) -> Tr
         if isinstance(module, layers.CHANNEL_LAYERS) and not _is_used(path, module, used)
     ]
     return Trace(groups=groups, unreached=tuple(unreached), macs=macs, notes=tuple(notes))
+
+
+@torch.no_grad()
+def _runs(network: nn.Module, task: Task, images: torch.Tensor) -> bool:
+    """Whether what is traced runs when nobody watches."""
+    try:
+        modes.set_traceable(network)
+        task.forward(network, images)
+        modes.set_inference(network)
+        task.predict(network, images)
+    except PASSED_ON:
+        raise
+    except Exception:
+        return False
+    return True
 
 
 def _pin_outputs(flow: ChannelFlow, outputs: Sequence[torch.Tensor]) -> None:
@@ -111,7 +127,3 @@ def _pin_shared(model: nn.Module, flow: ChannelFlow) -> None:
 def _is_used(path: str, module: nn.Module, used: set[str]) -> bool:
     prefix = f"{path}." if path else ""
     return any(f"{prefix}{name}" in used for name, _ in module.named_parameters())
-
-
-def _on_cpu(model: nn.Module) -> bool:
-    return all(tensor.device.type == "cpu" for tensor in (*model.parameters(), *model.buffers()))

@@ -5,7 +5,6 @@ Sizes that Python code computes are seen by no operation; only running a smaller
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import nn
 
 from bench_pruning.advice import WAYS_ON
 from bench_pruning.channels import modes, surgery
+from bench_pruning.channels.copying import copied, restored_randomness
 from bench_pruning.channels.failing import told
 from bench_pruning.channels.recipe import Kept, recipe
 from bench_pruning.channels.tracing import follow, traced
@@ -142,11 +142,10 @@ class _Trial:
         self._task = task
         self._images = images.cpu()
         self._batch = batch
-        dense = copy.deepcopy(model).cpu()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        dense = copied(model).cpu()
+        with restored_randomness(seed=0):
             _randomize(dense)
-        self._dense = dense if self._is_finite(dense) else copy.deepcopy(model).cpu()
+        self._dense = dense if self._runs(dense) else copied(model).cpu()
         shapes = {size: self._shape(size) for size in self._input_sizes()}
         self._shapes = {size: shape for size, shape in shapes.items() if shape is not None}
 
@@ -154,7 +153,7 @@ class _Trial:
         """Returns what goes wrong without half of each group, or `None`."""
         for draw in range(DRAWS):
             kept = _draw(groups, even=draw == 0, seed=draw)
-            pruned = copy.deepcopy(self._dense)
+            pruned = copied(self._dense)
             surgery.apply(pruned, recipe(pruned, groups, kept))
             fault = (self._forward(pruned) or self._loss(pruned)) if draw == 0 else None
             if fault is not None:
@@ -166,7 +165,8 @@ class _Trial:
 
     def _forward(self, pruned: nn.Module) -> Fault | None:
         for size, shape in self._shapes.items():
-            found, fault = self._guarded(pruned, partial(self._predicted, pruned, size))
+            network = copied(pruned)
+            found, fault = self._guarded(network, partial(self._predicted, network, size))
             if fault is not None:
                 return fault
             if found.shape != shape:
@@ -176,7 +176,8 @@ class _Trial:
     def _loss(self, pruned: nn.Module) -> Fault | None:
         if self._batch is None:
             return None
-        found, fault = self._guarded(pruned, lambda: _with_gradient(pruned, self._task, self._batch))
+        network = copied(pruned)
+        found, fault = self._guarded(network, lambda: _with_gradient(network, self._task, self._batch))
         if fault is not None:
             return fault
         wanted = {name for name, parameter in pruned.named_parameters() if parameter.requires_grad}
@@ -196,15 +197,15 @@ class _Trial:
                 return None, Fault(path, told(error, arguments))
 
     def _predicted(self, model: nn.Module, size: tuple[int, int]) -> torch.Tensor:
-        modes.set_inference(model)
         images = torch.randn((len(self._images), 3, *size), generator=torch.Generator().manual_seed(0))
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        modes.set_inference(model)
+        with torch.no_grad(), restored_randomness(seed=0):
             return self._task.predict(model, images)
 
     @cached_property
     def _reached(self) -> set[str]:
         """Parameters of the uncompressed model that its loss reaches."""
-        return _with_gradient(self._dense, self._task, self._batch)
+        return _with_gradient(copied(self._dense), self._task, self._batch)
 
     def _input_sizes(self) -> list[tuple[int, int]]:
         height, width = self._images.shape[2:]
@@ -213,7 +214,7 @@ class _Trial:
     def _shape(self, size: tuple[int, int]) -> torch.Size | None:
         """Returns what shape the uncompressed model gives for an input size; `None` if it does not take it."""
         try:
-            return self._predicted(self._dense, size).shape
+            return self._predicted(copied(self._dense), size).shape
         except BenchError:
             raise
         except Exception as error:
@@ -221,11 +222,20 @@ class _Trial:
                 raise
             return None
 
-    def _is_finite(self, model: nn.Module) -> bool:
+    def _runs(self, dense: nn.Module) -> bool:
+        """Whether a model with random weights computes numbers; one that refuses them is tried with its own."""
+        model = copied(dense)
         modes.set_inference(model)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            outputs = self._task.forward(model, self._images)
-        return all(bool(torch.isfinite(output).all()) for output in outputs)
+        try:
+            with torch.no_grad(), restored_randomness(seed=0):
+                outputs = self._task.forward(model, self._images)
+            if self._batch is not None:
+                _with_gradient(copied(dense), self._task, self._batch, backward=False)
+        except Exception as error:
+            if exhausted(error):
+                raise
+            return False
+        return all(bool(torch.isfinite(output).all()) for output in outputs if output.is_floating_point())
 
 
 def _draw(groups: Sequence[ChannelGroup], *, even: bool, seed: int) -> Kept:
@@ -253,25 +263,19 @@ def _randomize(model: nn.Module) -> None:
                 value.normal_().div_(max(1.0, fan) ** 0.5) if value.dim() > 1 else value.uniform_(-0.5, 0.5)
 
 
-def _with_gradient(model: nn.Module, task: Task, batch: Batch) -> set[str]:
-    """Returns the names of parameters that the training loss reaches with a finite gradient; statistics stay."""
-    with (
-        modes.restored_flags(model),
-        modes.restored_buffers(model),
-        torch.random.fork_rng(devices=[]),
-        torch.enable_grad(),
-    ):
-        torch.manual_seed(0)
+def _with_gradient(model: nn.Module, task: Task, batch: Batch, *, backward: bool = True) -> set[str]:
+    """Returns the names of parameters that the training loss reaches with a finite gradient; the model is used up."""
+    with restored_randomness(seed=0), torch.enable_grad():
         model.train()
-        try:
-            task.loss(model, batch).backward()  # type: ignore[no-untyped-call]
-            return {
-                name
-                for name, parameter in model.named_parameters()
-                if parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
-            }
-        finally:
-            model.zero_grad(set_to_none=True)
+        loss = task.loss(model, batch)
+        if not backward:
+            return set()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {
+            name
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
+        }
 
 
 @contextmanager
@@ -285,7 +289,10 @@ def _followed(model: nn.Module, running: list[tuple[str, Any]]) -> Iterator[None
         running.pop()
 
     handles: list[Any] = []
-    for path, module in model.named_modules():
+    watched = [
+        (path, module) for path, module in model.named_modules() if not isinstance(module, torch.jit.ScriptModule)
+    ]
+    for path, module in watched:
         handles.append(module.register_forward_pre_hook(enter(path), prepend=True))
         handles.append(module.register_forward_hook(leave))
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench_pruning.channels import modes
+from bench_pruning.channels.copying import copied
 from bench_pruning.channels.recipe import value_of
 from bench_pruning.channels.statistics import Recorded, Replayed
 from harness.exhaustion import exhausted
@@ -57,7 +57,7 @@ def verify(
     shrunk = [group for group in groups if len(kept[group.name]) < group.size]
     if not shrunk:
         return Check(name=NAME, verdict="not_applicable", detail="no channel was removed")
-    masked = copy.deepcopy(dense)
+    masked = copied(dense)
     mask(masked, shrunk, kept)
     try:
         found = _compared(masked, pruned, task, images)
@@ -76,7 +76,7 @@ class _PrunedModelFails(Exception):
 def _in_double_precision(masked: nn.Module, pruned: nn.Module, task: Task, images: torch.Tensor) -> Check | None:
     """Returns the comparison in 64 bits, which tells rounding from a wrong index; `None` if a model is not for them."""
     try:
-        found = _compared(copy.deepcopy(masked).double(), copy.deepcopy(pruned).double(), task, images.double())
+        found = _compared(copied(masked).double(), copied(pruned).double(), task, images.double())
     except (RuntimeError, TypeError, ValueError, _PrunedModelFails) as error:
         if exhausted(error):
             raise
@@ -89,15 +89,18 @@ def _in_double_precision(masked: nn.Module, pruned: nn.Module, task: Task, image
 
 def _compared(masked: nn.Module, pruned: nn.Module, task: Task, images: torch.Tensor) -> Check:
     recorded = Recorded()
-    expected = _outputs(masked, task, images, recorded)
+    expected = _outputs(copied(masked), task, images, recorded)
     replayed = Replayed(recorded.recording)
     try:
-        found = _outputs(copy.deepcopy(pruned), task, images, replayed)
+        found = _outputs(copied(pruned), task, images, replayed)
     except Exception as error:
         if exhausted(error):
             raise
         message = f"{type(error).__name__}: {error}"
         raise _PrunedModelFails(message) from error
+    if replayed.other:
+        detail = f"`{replayed.other[0]}` over pruned channels is taken of other values than in the masked model"
+        return Check(name=NAME, verdict="fail", detail=detail)
     return _compare(expected, found, replayed.replayed)
 
 
@@ -160,5 +163,8 @@ def _compare(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor], re
 
 
 def _difference(expected: torch.Tensor, found: torch.Tensor) -> float:
-    scale = float(expected.abs().max())
-    return float((expected - found).abs().max()) / (scale or 1.0)
+    if expected.numel() == 0:
+        return 0.0
+    first, second = (tensor.double() if not tensor.is_complex() else tensor for tensor in (expected, found))
+    scale = float(first.abs().max())
+    return float((first - second).abs().max()) / (scale or 1.0)

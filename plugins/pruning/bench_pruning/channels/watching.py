@@ -37,6 +37,7 @@ class Watching(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if not self._flow.skipped:
             call = Call(func, args, kwargs or {}, result)
+            self._flow.use(call.tensors)
             if call.outputs:
                 operations.rule_of(call.name)(self._flow, call)
         return result
@@ -47,11 +48,13 @@ def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
     """Follows labels through the forward passes in the block; nothing of it stays behind."""
     rules = modules.installed_rules()
     handles: list[Any] = []
-    for path, module in model.named_modules():
-        enter, leave = _hooks(flow, path, modules.rule_of(module, rules))
-        handles.append(module.register_forward_pre_hook(enter, prepend=True))
-        handles.append(module.register_forward_hook(leave, with_kwargs=True))
     try:
+        for path, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
+            enter, leave = _hooks(flow, path, modules.rule_of(module, rules))
+            handles.append(module.register_forward_pre_hook(enter, prepend=True))
+            handles.append(module.register_forward_hook(leave, with_kwargs=True))
         with torch.no_grad(), modes.unfused(), AttentionScales(flow), Watching(flow):
             yield
     finally:

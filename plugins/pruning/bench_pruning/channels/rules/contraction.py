@@ -77,6 +77,13 @@ def _multiplied(flow: ChannelFlow, call: Call, one: torch.Tensor, other: torch.T
     rank = one.dim()
     row, inner, column = rank - 2, rank - 1, rank - 1
     reason = call.reason(flow, CONTRACTED)
+    for ids, role in (
+        (along(right, row), "consumer"),
+        (along(right, column), "producer"),
+        (along(left, inner), "consumer"),
+        (along(left, row), "producer"),
+    ):
+        flow.note_factor(ids, role)  # type: ignore[arg-type]
     flow.unite(along(left, inner), along(right, row), reason)
     result: Labels = {}
     batch = (0,) if rank > 2 else None  # noqa: PLR2004 - a batch of matrices

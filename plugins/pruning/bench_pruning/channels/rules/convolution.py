@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench_pruning.channels.labels import Labels, along, vector
 from bench_pruning.channels.products import product
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -64,7 +65,8 @@ def _depthwise(
         flow.unite(rows, None, reason)
         return rows
     flow.classes.unite(rows.reshape(len(incoming), -1), incoming[:, None], reason)
-    return rows
+    # A transposed convolution has one row for all that it makes of a channel.
+    return np.repeat(rows, call.output.shape[call.output.dim() - call.tensors[1].dim() + 1] // len(rows))
 
 
 def _grouped(

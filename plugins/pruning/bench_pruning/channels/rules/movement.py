@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench_pruning.channels.labels import Labels, entry, permuted, reshaped, varying
+from bench_pruning.channels.labels import Labels, entry, join, permuted, reshaped, varying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -190,5 +190,5 @@ def _entries(flow: ChannelFlow, arrays: Iterable[NDArray[np.int64]]) -> Labels:
     found: Labels = {}
     for ids in arrays:
         for key, labels in entry(ids, flow.classes).items():
-            found.setdefault(key, labels)
+            join(found, key, labels, flow.classes, CUT)
     return found

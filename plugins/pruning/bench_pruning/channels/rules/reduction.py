@@ -18,6 +18,10 @@ EXACT = frozenset({"sum", "linalg_vector_norm", "norm"})
 MIXING = frozenset({"mean", "amax", "amin", "max", "min", "var", "var_mean", "std", "std_mean"})
 """Defined for fewer channels too, with another value."""
 
+INDEXED = frozenset({"max", "min"})
+"""With a dimension they also give the number of what they found, which means something only while all are there."""
+
+NUMBERED = "numbers its channels"
 AVERAGES = "takes a statistic over channels"
 DEPENDS = "makes each channel depend on which others there are"
 WHOLE = "reduces over more than its channels"
@@ -40,6 +44,8 @@ def reduce(flow: ChannelFlow, call: Call) -> None:
             call.pin(flow, DEPENDS, [{key: ids}])
     rest = {key: ids for key, ids in labels.items() if key not in reduced}
     call.give(flow, rest if call.output.dim() == rank else _without(rest, dims))
+    if call.name in INDEXED and len(call.outputs) > 1 and reduced:
+        flow.forbid(call.outputs[1], list(reduced.values()), call.reason(flow, NUMBERED))
 
 
 def along_dimension(flow: ChannelFlow, call: Call) -> None:
