@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,10 +21,9 @@ def count_macs(model: nn.Module, task: Task, images: torch.Tensor) -> int:
     """Returns the multiply-accumulates of one inference of `images` [N, 3, H, W].
 
     Convolutions, linear layers and matrix products count, once per multiply-accumulate; element-wise work does
-    not. Torch's own counter gives two operations for each; attention on the CPU is added to what it knows.
+    not. Torch's own counter gives two operations for each; what it does not know is added.
     """
-    attention = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations}
-    counter = FlopCounterMode(display=False, custom_mapping=attention)
+    counter = FlopCounterMode(display=False, custom_mapping=_FURTHER_OPERATIONS)
     fused = torch.backends.mha.get_fastpath_enabled()
     # Fused attention is one operation, which the counter takes for none.
     torch.backends.mha.set_fastpath_enabled(False)
@@ -40,3 +40,17 @@ def _attention_operations(query: Any, key: Any, value: Any, *args: Any, **kwargs
     del args, kwargs
     (batch, heads, length, width), sources, values = query, key[-2], value[-1]
     return int(2 * batch * heads * length * sources * (width + values))
+
+
+def _product_operations(result: Any, one: Any, other: Any, *args: Any, **kwargs: Any) -> int:
+    """Returns the operations of adding the product of shapes [B, I, K] and [B, K, J], B optional, to a result."""
+    del result, args, kwargs
+    return int(2 * math.prod(one) * other[-1])
+
+
+_FURTHER_OPERATIONS = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations,
+    torch.ops.aten.addmm_: _product_operations,
+    torch.ops.aten.baddbmm_: _product_operations,
+}
+"""Attention on the CPU, and products that are added in place, as compiled deformable convolutions do."""

@@ -131,8 +131,9 @@ UNET = ModelDescriptor(
 
 MMSEG_ZOO = ZooDescriptor(
     name="mmseg",
-    summary="Any configuration of the installed mmsegmentation, as mmseg::folder/config.",
+    summary="Any configuration of the installed mmsegmentation, as mmseg::folder/config, or a file of your own.",
     implementation="bench_segmentation.models.zoo:MMSegZoo",
     task="segmentation",
     zoo=True,
+    reads_files=True,
 )

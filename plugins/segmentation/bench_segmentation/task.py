@@ -74,7 +74,7 @@ class Segmentation(Task):
         outputs: list[torch.Tensor] = []
         previous: tuple[Any, ...] = ()
         for head in _heads(network.decode_head):
-            output = head(features, *previous, **_no_samples(head))
+            output = head(features, *previous, **_samples(head, images))
             outputs += _tensors(output)
             previous = (output,)
         for head in _heads(getattr(network, "auxiliary_head", None)):
@@ -167,10 +167,15 @@ def _heads(head: Any) -> list[Any]:
     return list(head) if isinstance(head, nn.ModuleList) else [head]
 
 
-def _no_samples(head: Any) -> dict[str, Any]:
-    """Returns the argument of mask classification heads that only their losses read."""
-    name = "batch_data_samples"
-    return {name: None} if name in inspect.signature(head.forward).parameters else {}
+def _samples(head: Any, images: torch.Tensor) -> dict[str, Any]:
+    """Returns the argument of heads that read the sizes of images from their samples, as mask classifiers do."""
+    from mmseg.structures import SegDataSample
+
+    name, size = "batch_data_samples", tuple(images.shape[2:])
+    if name not in inspect.signature(head.forward).parameters:
+        return {}
+    sizes = dict.fromkeys(("img_shape", "ori_shape", "pad_shape", "batch_input_shape"), size)
+    return {name: [SegDataSample(metainfo=sizes) for _ in images]}
 
 
 def _tensors(output: Any) -> list[torch.Tensor]:

@@ -1,5 +1,7 @@
 """Parts of the engine on the real task, with networks small enough to be looked at."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -70,6 +72,18 @@ def test_macs_of_a_convolution_by_hand():
     images = torch.zeros(1, 3, 10, 12)
     assert count_macs(network, Plain(), images) == 10 * 12 * (3 * 8 * 9 + 8 * 5)
     assert count_params(network) == 3 * 8 * 9 + 8 + 8 * 5 + 5
+
+
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_products_that_are_added_in_place_count_too(batch):
+    class InPlace:
+        def predict(self, model, images):
+            result = images.new_zeros(*batch, 3, 5)
+            return getattr(result, "baddbmm_" if batch else "addmm_")(
+                torch.ones(*batch, 3, 4), torch.ones(*batch, 4, 5)
+            )
+
+    assert count_macs(nn.Identity(), InPlace(), torch.zeros(1, 3, 2, 2)) == math.prod(batch) * 3 * 4 * 5
 
 
 def test_fused_attention_counts_too():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench_segmentation.models.config_file import digest, read_model
 from bench_segmentation.models.zoo_adaptation import adapt
 from harness.errors import UserError
 from harness.registry.descriptors import Options
@@ -21,7 +20,7 @@ SHOWN_MATCHES = 3
 
 
 class MMSegZoo(Model[Options]):
-    """`mmseg::folder/config`, e.g. `mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024`."""
+    """`mmseg::folder/config`, e.g. `mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024`, or the path of a file."""
 
     def config(self, meta: DatasetMeta) -> dict[str, Any]:
         """Returns the member's model config, adapted to the data set and free of pretrained weights.
@@ -29,19 +28,12 @@ class MMSegZoo(Model[Options]):
         Raises:
             UserError: There is no such member, its file cannot be read, or it cannot be adapted.
         """
-        from mmengine.config import Config
-
-        path = _config_folder() / f"{known_member(self.member)}.py"
-        try:
-            # Custom imports belong to the training set-up of the authors; building imports what it needs.
-            config = Config.fromfile(path, import_custom_modules=False)
-        except Exception as error:  # a config file is a program: anything may come out of it
-            message = f"mmseg::{self.member} cannot be read from {path}: {error}"
-            raise UserError(message, "The file belongs to the installed mmsegmentation; check its version.") from error
-        if "model" not in config:
-            message = f"mmseg::{self.member} has no model: {path}"
-            raise UserError(message, "Choose a config that trains a model.")
-        return adapt(config.model.to_dict(), meta, f"mmseg::{self.member}")
+        if _is_own(self.member):
+            return adapt(read_model(Path(self.member), self.member, own=True), meta, self.member)
+        name = f"mmseg::{self.member}"
+        # Custom imports belong to the training set-up of the authors; building imports what it needs.
+        model = read_model(_config_folder() / f"{known_member(self.member)}.py", name, own=False)
+        return adapt(model, meta, name)
 
 
 def known_member(member: str) -> str:
@@ -68,20 +60,13 @@ def fingerprint(member: str) -> str:
     Raises:
         UserError: There is no such member.
     """
-    digest = hashlib.sha256()
-    for path in _with_bases(_config_folder() / f"{known_member(member)}.py"):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    path = Path(member) if _is_own(member) else _config_folder() / f"{known_member(member)}.py"
+    return digest(path, _config_folder)
 
 
-def _with_bases(path: Path) -> list[Path]:
-    """Returns a config file and, in order and depth first, those in its `_base_`."""
-    bases: list[str] = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "_base_" for t in node.targets):
-            named = ast.literal_eval(node.value)
-            bases = [named] if isinstance(named, str) else list(named)
-    return [path, *(inner for base in bases for inner in _with_bases((path.parent / base).resolve()))]
+def _is_own(member: str) -> bool:
+    """Whether it is the path of a user's file."""
+    return Path(member).is_absolute()
 
 
 def members() -> list[str]:

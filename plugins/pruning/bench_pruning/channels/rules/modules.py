@@ -143,6 +143,13 @@ def fixed_width(flow: ChannelFlow, visit: Visit) -> None:
     flow.classes.pin(flow.seen_in(visit.path), visit.reason("has one stored width for several layers"))
 
 
+def stored_width(flow: ChannelFlow, visit: Visit) -> None:
+    """A module whose forward compares its input's channels with the attribute `channels`."""
+    size = int(visit.module.channels)  # type: ignore[arg-type]
+    ids = flow.attribute(f"{visit.path}.channels", size)
+    flow.unite(flow.channels(visit.inputs[0], 1), ids, visit.reason("stores its width"))
+
+
 def counted_channels(flow: ChannelFlow, visit: Visit) -> None:
     """A normalisation without parameters and statistics has only its number of channels."""
     module: Any = visit.module
@@ -178,6 +185,7 @@ OWN: dict[str, ModuleRule] = {
     ),
     "torch.nn.modules.activation.MultiheadAttention": ModuleRule(heads.multihead_attention, opaque=True),
     "mmcv.cnn.bricks.non_local._NonLocalNd": ModuleRule(fixed_width),
+    "mmseg.models.utils.encoding.Encoding": ModuleRule(stored_width),
     **dict.fromkeys(
         ("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.instancenorm._InstanceNorm"),
         ModuleRule(counted_channels),
