@@ -1,7 +1,7 @@
 """Writes the key tables of `benchmark_files.md` and the JSON Schemas of results from the models that validate them.
 
-Run `python docs/make_reference.py` after a change of `harness.spec`, `harness.store.record` or `harness.store.summary`;
-a test compares the files with what this makes, so that no format changes by accident. Schemas of older versions stay as
+Run `python docs/make_reference.py` after a change of `harness.spec` or of a format in `harness.store`; a test
+compares the files with what this makes, so that no format changes by accident. Schemas of older versions stay as
 they were released.
 """
 
@@ -16,6 +16,7 @@ from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measureme
 from harness.spec.budget import Schedule, TrainingBudget
 from harness.spec.exclusion import Exclusion
 from harness.spec.expected_failures import ExpectedFailure
+from harness.store.model_check import CHECK_SCHEMA, CheckFile
 from harness.store.record import RECORD_SCHEMA, CellRecord
 from harness.store.summary import SUMMARY_SCHEMA, SummaryFile
 
@@ -23,6 +24,7 @@ PAGE = Path(__file__).parent / "benchmark_files.md"
 SCHEMAS: dict[Path, type[BaseModel]] = {
     Path(__file__).parent / f"record.v{RECORD_SCHEMA}.schema.json": CellRecord,
     Path(__file__).parent / f"summary.v{SUMMARY_SCHEMA}.schema.json": SummaryFile,
+    Path(__file__).parent / f"check.v{CHECK_SCHEMA}.schema.json": CheckFile,
 }
 SEALED: tuple[type[BaseModel], ...] = (CellRecord,)
 CHECKSUM = {

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.commands.check import check
 from harness.cli.commands.datasets import datasets_app
 from harness.cli.commands.doctor import doctor
 from harness.cli.commands.list import list_plugins
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+app.command(name="check")(check)
 app.command(name="run")(run)
 app.command(name="plan")(plan)
 app.command(name="status")(status)

@@ -23,7 +23,7 @@ def with_checkpoint(benchmark: Benchmark, path: Path, registry: Registry) -> Ben
         entry = f"{{name: {models[0].name}, checkpoint: {path}}}"
         raise UserError(message, f"Say it in the benchmark file: models: [{entry}, ...]")
     given = models[0].model_copy(update={"checkpoint": path})
-    return benchmark.model_copy(update={"models": (given,)}).with_checkpoints_below(Path.cwd())
+    return benchmark.model_copy(update={"models": (given,)}).with_paths_below(Path.cwd())
 
 
 def trusted_checkpoints(benchmark: Benchmark, paths: Iterable[Path]) -> frozenset[Path]:

@@ -27,6 +27,14 @@ RatioOf = Annotated[str | None, typer.Option("--ratio-of", help="Of what: channe
 Precisions = Annotated[str | None, typer.Option("--precisions", help="Settings of quantization methods, e.g. int8.")]
 Pipelines = Annotated[str | None, typer.Option("--pipelines", help="Whole pipelines, e.g. fpgm@0.5+none.")]
 Controls = Annotated[str | None, typer.Option("--controls", help="Methods that the others must beat, e.g. random.")]
+Protect = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--protect",
+        metavar="PATTERN",
+        help="Layers that keep all channels, with all below them, e.g. backbone.layer4; may be repeated.",
+    ),
+]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, e.g. 0,1,2; every cell runs with each.")]
 Assignments = Annotated[
     list[str] | None,
@@ -98,7 +106,9 @@ def grid_flags(given: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         given: A command's arguments by name.
     """
-    return {name: given[name] for name in _GRID}
+    flags = {name: given[name] for name in _GRID}
+    patterns = given["protect"]
+    return {**flags, "protect": None if patterns is None else list(patterns_of(patterns))}
 
 
 def make_benchmark(file: Path | None, flags: dict[str, Any], assignments: list[str] | None) -> Benchmark:
@@ -109,11 +119,17 @@ def make_benchmark(file: Path | None, flags: dict[str, Any], assignments: list[s
         flags: Values by benchmark key; `None` for a flag that was not given.
         assignments: `--set` texts.
     """
+    from harness.cli.config_files import require_named
     from harness.spec.benchmark import Benchmark
     from harness.spec.benchmark_file import load_benchmark, override
 
-    stated = load_benchmark(file) if file is not None else Benchmark(name=DEFAULT_NAME)
-    return override(stated, flags, assignments or [])
+    if file is None:
+        return override(Benchmark(name=DEFAULT_NAME), flags, assignments or [])
+    stated = load_benchmark(file)
+    made = override(stated, flags, assignments or [])
+    named = {key for key, value in flags.items() if value is not None}
+    require_named(file, stated, made, named | {text.partition("=")[0].strip() for text in assignments or ()})
+    return made
 
 
 def results_folder(benchmark: Benchmark, out: Path | None) -> Path:
@@ -132,6 +148,11 @@ def check_device(text: str) -> None:
     if re.fullmatch(r"auto|cpu|cuda(:\d+)?", text) is None:
         message = f"--device: {text!r} is not a device"
         raise UserError(message, "Write auto, cpu, cuda, or cuda:1 for the second GPU.")
+
+
+def patterns_of(given: list[str] | None) -> tuple[str, ...]:
+    """Returns the patterns of all `--protect` flags, each of which may list several."""
+    return tuple(name for text in given or () for name in names_of(text))
 
 
 def names_of(text: str | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from harness.registry import (
     validate_options,
 )
 from harness.registry.method import Compressor, Recovery
+from harness.spec.config_path import is_config_path
 
 Progress = Callable[[int, int, str], None]
 
@@ -114,8 +116,13 @@ def _qualified(job: StageJob, role: str, name: str) -> str:
 def model_config(bench: Workbench) -> dict[str, Any]:
     """Returns the config of the model that the stage's parameters name, adapted to the data set."""
     asked = bench.parameters["model"]
-    name = _qualified(bench.job, "model", asked["name"]) + (f"::{asked['member']}" if asked["member"] else "")
-    plugin, member = bench.registry.model(bench.parameters["task"], name)
+    name, member = asked["name"], asked["member"]
+    qualified = _qualified(bench.job, "model", name) + (f"::{member}" if member else "")
+    found = member if is_config_path(member) and Path(member).is_absolute() else qualified
+    plugin, member = bench.registry.model(bench.parameters["task"], found)
+    if asked.get("content") != plugin.descriptor.fingerprint(member):
+        message = f"model {member or name}: was changed while the run was going on"
+        raise UserError(message, "Run the same command again: what depends on it will be run anew.")
     options = validate_options(plugin, asked["options"], where=f"model {asked['name']}")
     model = load_implementation(plugin)(options=options, member=member)
     config: dict[str, Any] = model.config(bench.meta)

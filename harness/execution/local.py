@@ -16,12 +16,23 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from harness.execution.classification import ended_from_outside, lost_worker
 from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage, parse_message
-from harness.plan.job import StageJob
 
 WORKER_MODULE = "harness.execution.worker"
+
+
+class Job(Protocol):
+    """What a worker is told to do."""
+
+    @property
+    def identity(self) -> str:
+        """What tells it from other jobs."""
+
+    def model_dump_json(self) -> str:
+        """Returns it as one line of JSON."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Event:
     """Something that happened to a job.
 
     Attributes:
-        identity: The job's stage.
+        identity: That of the job.
         message: What the worker said.
         lost: The worker is gone and has said nothing of the job's end.
         transient: It was ended from outside, for no fault of the job.
@@ -67,7 +78,7 @@ class LocalExecutor:
         """Jobs that can be submitted now."""
         return self._limit - self.running
 
-    def submit(self, job: StageJob) -> None:
+    def submit(self, job: Job) -> None:
         """Starts a job; there must be a free worker."""
         for dead in [worker for worker in self._workers if worker.job is None and not worker.alive]:
             self._bury(dead)  # it died between two jobs, which is no fault of the next one
@@ -145,7 +156,7 @@ class _Worker:
         )
         os.close(sender)
         self._rest = b""
-        self.job: StageJob | None = None
+        self.job: Job | None = None
         self.memory_kills = 0
         self.ended = False
         self.failed = False
@@ -154,7 +165,7 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def submit(self, job: StageJob) -> None:
+    def submit(self, job: Job) -> None:
         self.job = job
         self.memory_kills = _memory_kills()
         assert self._process.stdin is not None

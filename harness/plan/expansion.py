@@ -9,6 +9,7 @@ from typing import Any, Literal
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.choice import Choices
+from harness.plan.protection import protected_calls
 from harness.registry import MethodDescriptor, Registry, TaskDescriptor
 from harness.spec.benchmark import Benchmark, MethodEntry, ModelChoice, PluginChoice
 from harness.spec.exclusion import excluded
@@ -59,7 +60,7 @@ def expand(benchmark: Benchmark, choices: Choices) -> list[Cell]:
         UserError: A name is unknown, a setting does not fit its method, or there is nothing to run.
     """
     task = choices.task
-    pipelines = list(_pipelines(benchmark, choices))
+    pipelines = _protected(list(_pipelines(benchmark, choices)), benchmark, choices)
     if not pipelines:
         hint = "Say e.g. --methods fpgm,l1 --ratios 0.2,0.5, or --pipelines fpgm@0.5; `bench list methods` shows all."
         message = "the benchmark names no method and no pipeline"
@@ -132,6 +133,20 @@ def _pipelines(benchmark: Benchmark, choices: Choices) -> Iterator[tuple[Pipelin
         yield _complete(parse_pipeline(text, "--pipelines"), benchmark, choices), "candidate"
     for entry in benchmark.controls:
         yield from _grid(entry, benchmark, choices, "control")
+
+
+def _protected(
+    pipelines: list[tuple[Pipeline, Role]], benchmark: Benchmark, choices: Choices
+) -> list[tuple[Pipeline, Role]]:
+    """Returns the pipelines with the benchmark's `protect` in the options of all methods that take it."""
+    if not benchmark.protect or not pipelines:
+        return pipelines
+    calls = [call for pipeline, _ in pipelines for step in pipeline.steps for call in step.calls]
+    protected = iter(protected_calls(calls, benchmark.protect, choices.describe))
+    return [
+        (Pipeline(tuple(Step(tuple(next(protected) for _ in step.calls)) for step in pipeline.steps)), role)
+        for pipeline, role in pipelines
+    ]
 
 
 def _grid(entry: MethodEntry, benchmark: Benchmark, choices: Choices, role: Role) -> Iterator[tuple[Pipeline, Role]]:

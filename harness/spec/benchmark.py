@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from harness.errors import UserError
 from harness.spec.budget import TrainingBudget
+from harness.spec.config_path import config_path_below
 from harness.spec.exclusion import Exclusion
 from harness.spec.listing import Listed
 from harness.spec.method_entry import method_variants
@@ -50,11 +51,12 @@ class ModelChoice(PluginChoice):
         "folder; relative to the benchmark file.",
     )
 
-    def with_checkpoint_below(self, folder: Path) -> ModelChoice:
-        """Returns the choice with `folder` in front of its checkpoint's path, if that is relative."""
-        if self.checkpoint is None:
-            return self
-        return self.model_copy(update={"checkpoint": folder.absolute() / self.checkpoint.expanduser()})
+    def with_paths_below(self, folder: Path) -> ModelChoice:
+        """Returns the choice with `folder` in front of the paths of its checkpoint and config, where relative."""
+        update: dict[str, Any] = {"name": config_path_below(self.name, folder)}
+        if self.checkpoint is not None:
+            update["checkpoint"] = folder.absolute() / self.checkpoint.expanduser()
+        return self.model_copy(update=update)
 
 
 class Calibration(_Section):
@@ -156,6 +158,11 @@ class Benchmark(_Section):
     controls: Listed[MethodEntry] = Field(
         default=(), description="Like methods, but what methods have to beat: random pruning, say."
     )
+    protect: Listed[str] = Field(
+        default=(),
+        description="Layers that all methods which can leave alone keep whole, with all below them: paths such as "
+        "backbone or *.layer4.*; they are added to the option `protect` of each.",
+    )
     seeds: Seeds = Field(default=(0,), description="Each cell runs once a seed.")
     exclude: Listed[Exclusion] = Field(default=(), description="Rules that drop cells.")
     protocol: Protocol = Field(
@@ -175,11 +182,10 @@ class Benchmark(_Section):
         default=False, description="Deterministic kernels; threads do not depend on the number of workers."
     )
 
-    def with_checkpoints_below(self, folder: Path) -> Benchmark:
-        """Returns the benchmark with `folder` in front of the paths of checkpoints that are relative."""
-        if all(model.checkpoint is None for model in self.models):
-            return self
-        return self.model_copy(update={"models": tuple(model.with_checkpoint_below(folder) for model in self.models)})
+    def with_paths_below(self, folder: Path) -> Benchmark:
+        """Returns the benchmark with `folder` in front of the paths of its models that are relative."""
+        models = tuple(model.with_paths_below(folder) for model in self.models)
+        return self if models == self.models else self.model_copy(update={"models": models})
 
     def written(self) -> Mapping[str, Any]:
         """Returns, as plain JSON data, what was stated and not what it defaults to."""

@@ -34,7 +34,7 @@ def load_benchmark(path: FilePath) -> Benchmark:
         raise UserError(message, f"keys are {', '.join(Benchmark.model_fields)}")
     texts = {str(key): value for key, value in data.items()}
     try:
-        return Benchmark.model_validate({"name": path.stem, **texts}).with_checkpoints_below(path.parent)
+        return Benchmark.model_validate({"name": path.stem, **texts}).with_paths_below(path.parent)
     except ValidationError as error:
         raise file_error(find_problems(error, Benchmark, texts), document, path) from error
 
@@ -69,7 +69,7 @@ def override(
         origin = f"{flag} {assignment}"
         _put(data, origins, key, _assigned(key, text, origin), origin)
     try:
-        return Benchmark.model_validate(data).with_checkpoints_below(FilePath.cwd())
+        return Benchmark.model_validate(data).with_paths_below(FilePath.cwd())
     except ValidationError as error:
         raise _flag_error(find_problems(error, Benchmark, data), origins) from error
 

@@ -131,9 +131,9 @@ def test_a_fault_has_its_kind_its_message_and_a_hint(faults, pipeline, kind, mes
 @pytest.mark.parametrize(
     ("model", "kind", "message", "hint"),
     [
-        ("untraceable", "trace_error", "the forward pass failed in `backbone` while tracing: ValueError('not enough",
-         "Tracing runs the task's training forward, then predict"),
-        ("unprunable", "unsupported_op", "no channel of", "Choose another model"),
+        ("untraceable", "trace_error", "the forward pass failed in `backbone` while tracing: ValueError: not enough",
+         "The model fails so without being traced, too"),
+        ("unprunable", "unsupported_op", "no channel of", "--protect PATTERN"),
     ],
 )  # fmt: skip
 def test_models_that_cannot_be_pruned_train_and_fail_there(faults, model, kind, message, hint):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import re
 import time
 import zlib
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench_pruning.channels import verification
+from bench_pruning.channels.costs import parameter_costs
+from bench_pruning.channels.groups import ChannelGroup
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.l2 import L2
 from bench_pruning.descriptors import PruningOptions
@@ -41,6 +46,27 @@ Shapes = list[tuple[int, ...]]
 SEED = 1
 """Not 0, which artifacts are rebuilt from."""
 
+LEAK = 1e-12
+"""Largest difference in 64 bits."""
+
+EFFECT = 1000 * verification.TOLERANCE
+"""Smallest change of the outputs that makes their comparison say something."""
+
+
+class GateError(Exception):
+    """A step of the passage raised.
+
+    Attributes:
+        step: Which.
+        error: What it raised.
+    """
+
+    def __init__(self, step: str, error: Exception) -> None:
+        first = (str(error).splitlines() or [""])[0]
+        super().__init__(f"{step}: {type(error).__name__}: {first}")
+        self.step = step
+        self.error = error
+
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
@@ -50,7 +76,9 @@ class Passage:
         name: The model.
         groups: Number of groups with channels that may go.
         classes: Number of channels in them.
-        pinned: Number of layers whose output channels must stay.
+        removable: Fraction of the parameters that go if every group is left with one channel.
+        pinned: Number of layers whose output channels must stay, by reason, the most frequent first; without the
+            places that the reasons name.
         notes: What trying the trace found wrong with it and pinned.
         trace_seconds: CPU seconds of one trace.
         prepare_seconds: CPU seconds of tracing, trying and scoring.
@@ -66,14 +94,15 @@ class Passage:
         effect: By how much cutting moved the outputs, relative to the largest value of each; the largest of them. Where
             it is small, masked and physical outputs agree for no good reason.
         loss: The training loss of the pruned model.
-        stuck: Trainable parameters that got no finite gradient from it.
+        stuck: Trainable parameters that get no finite gradient from it, but did from that of the dense model.
         differing: Numbers of the outputs in which the reloaded artifact is not bit-equal.
     """
 
     name: str
     groups: int
     classes: int
-    pinned: int
+    removable: float
+    pinned: dict[str, int]
     notes: list[str]
     trace_seconds: float
     prepare_seconds: float
@@ -122,7 +151,7 @@ class ZooContext(Context):
     def example_images(self, batch_size: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:
         return torch.randn(batch_size, 3, *(size or self.meta.input_size), generator=self.generator("images"))
 
-    def count_macs(self, model, images):
+    def count_macs(self, model: nn.Module, images: torch.Tensor) -> int:
         return count_macs(model, self.task, images)
 
     def progress(self, done: int, total: int, text: str = "") -> None:
@@ -130,37 +159,54 @@ class ZooContext(Context):
 
 
 def pass_gate(zoo_model: ZooModel, ratio: float = 0.5, seed: int = SEED) -> Passage:
-    """Prunes a freshly built model by L2 at `ratio` and measures it; raises what the method raises."""
+    """Prunes a freshly built model by L2 at `ratio` and measures it.
+
+    Raises:
+        GateError: The model cannot be built or run, or the method raises.
+    """
     context = ZooContext(zoo_model)
     task = context.task
     images = [context.example_images(2, size) for size in zoo_model.sizes]
     method = L2(options=PruningOptions())
 
-    model = zoo_model.build(seed)
-    whole = copy.deepcopy(model)
-    dense = _outputs(model, task, images)
-    parameters, macs = _parameters(model), count_macs(model, task, images[0][:1])
+    with _step("build"):
+        model = zoo_model.build(seed)
+        whole = copy.deepcopy(model)
+    with _step("run"):
+        dense = _outputs(model, task, images)
+        parameters, macs = _parameters(model), count_macs(model, task, images[0][:1])
+    with _step("loss"):
+        _, unreached = _train_once(copy.deepcopy(model), task, zoo_model.batch(seed=1))
 
     began = time.process_time()
-    trace(model, task, context.example_images())
+    with _step("trace"):
+        trace(model, task, context.example_images())
     traced = time.process_time()
-    state = method.prepare(model, context)
+    with _step("prepare"):
+        state = method.prepare(model, context)
     prepared = time.process_time()
-    result = method.compress(model, ratio, state, context)
+    with _step("compress"):
+        result = method.compress(model, ratio, state, context)
     compressed = time.process_time()
 
-    pruned = _outputs(result.model, task, images)
-    reloaded = _outputs(_reload(zoo_model, result), task, images)
-    after = _parameters(result.model), count_macs(result.model, task, images[0][:1])
-    mixed = any(group["mixing"] for group in state.data["groups"])
-    leak = None if mixed else _leak(whole, result, task, images[0])
+    groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
+    with _step("run the pruned"):
+        pruned = _outputs(result.model, task, images)
+        after = _parameters(result.model), count_macs(result.model, task, images[0][:1])
+    with _step("reload"):
+        reloaded = _outputs(_reload(zoo_model, result), task, images)
+    with _step("mask"):
+        leak = None if any(group.mixing for group in groups) else _leak(whole, result, task, images[0])
     # Last, as it moves the statistics of normalisation.
-    loss, stuck = _train_once(result.model, task, zoo_model.batch(seed=1))
+    with _step("train the pruned"):
+        loss, stuck = _train_once(result.model, task, zoo_model.batch(seed=1))
+    least = parameter_costs(whole, groups).count({group.name: 1 for group in groups})
     return Passage(
         name=zoo_model.name,
-        groups=len(state.data["groups"]),
-        classes=sum(group["size"] for group in state.data["groups"]),
-        pinned=len(state.data["pinned"]),
+        groups=len(groups),
+        classes=sum(group.size for group in groups),
+        removable=1 - least / parameters,
+        pinned=dict(Counter(_without_places(pin["reason"]) for pin in state.data["pinned"]).most_common()),
         notes=state.data["notes"],
         trace_seconds=traced - began,
         prepare_seconds=prepared - traced,
@@ -173,9 +219,43 @@ def pass_gate(zoo_model: ZooModel, ratio: float = 0.5, seed: int = SEED) -> Pass
         shapes=(_shapes(dense), _shapes(pruned)),
         effect=_distance(dense, pruned),
         loss=loss,
-        stuck=stuck,
+        stuck=[name for name in stuck if name not in unreached],
         differing=[n for n, (a, b) in enumerate(zip(pruned, reloaded, strict=True)) if not torch.equal(a, b)],
     )
+
+
+def problems(passage: Passage, ratio: float = 0.5) -> list[str]:
+    """Returns why a passage is none: what is not as it must be, each in one line."""
+    checks = [f"{check.name}: {check.detail}" for check in passage.checks if check.verdict == "fail"]
+    found = {
+        f"{passage.channels:.1%} of the channels went instead of {ratio:.0%}": abs(passage.channels - ratio) > 0.01,
+        f"output shapes changed: {passage.shapes[0]} to {passage.shapes[1]}": passage.shapes[0] != passage.shapes[1],
+        f"masked and physical were not compared: {passage.mask.detail}": passage.mask.verdict != "pass" and not checks,
+        f"outputs differ by {passage.leak} in 64 bits": passage.leak is not None and not passage.leak < LEAK,
+        f"cutting moved the outputs by only {passage.effect:.1e}": not passage.effect > EFFECT,
+        "no parameter went": not passage.parameters[1] < passage.parameters[0],
+        "no MAC went": not passage.macs[1] < passage.macs[0],
+        f"the training loss is {passage.loss}": not math.isfinite(passage.loss),
+        f"no gradient reaches {', '.join(passage.stuck[:3])}": bool(passage.stuck),
+        f"the reloaded artifact differs in outputs {passage.differing}": bool(passage.differing),
+    }
+    return [*checks, *(what for what, wrong in found.items() if wrong)]
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise GateError(name, error) from error
+
+
+def _without_places(reason: str) -> str:
+    """Returns a reason without the module and the shapes that it names, so that like reasons are the same."""
+    if "when it was tried with fewer channels" in reason:
+        return "the trial failed"
+    without = re.sub(r" ?`[^`]*`", "", re.sub(r"(, )?\[[\d, ]*\]", "", reason))
+    return " ".join(without.replace(" in on ", " ").replace(" in the network on ", " ").split())
 
 
 class _TasksByTarget(Registry):
@@ -198,7 +278,9 @@ def _reload(zoo_model: ZooModel, result: Compression) -> nn.Module:
 def _leak(dense: nn.Module, result: Compression, task: Task, images: torch.Tensor) -> float:
     """Zeroes, in `dense`, whatever the recipe removes, and compares."""
     recipe = result.transforms[0].payload["kept"]
-    for name, tensor in dense.named_parameters(remove_duplicate=False):
+    statistics = ("running_mean", "running_var")
+    buffers = [(name, buffer) for name, buffer in dense.named_buffers() if not name.endswith(statistics)]
+    for name, tensor in [*dense.named_parameters(remove_duplicate=False), *buffers]:
         for dimension, kept in recipe.get(name, {}).items():
             removed = sorted(set(range(tensor.shape[int(dimension)])) - set(kept))
             tensor.data.index_fill_(int(dimension), torch.tensor(removed), 0)
@@ -211,10 +293,12 @@ def _leak(dense: nn.Module, result: Compression, task: Task, images: torch.Tenso
 def _outputs(model: nn.Module, task: Task, images: list[torch.Tensor]) -> list[torch.Tensor]:
     """Returns the raw outputs of all heads and the prediction for each batch of images, in eval mode."""
     model.eval()
+    torch.manual_seed(0)  # some networks start from random bases
     return [output for batch in images for output in (*task.forward(model, batch), task.predict(model, batch))]
 
 
 def _train_once(model: nn.Module, task: Task, batch: Batch) -> tuple[float, list[str]]:
+    """Returns the loss and the trainable parameters that it gives no finite gradient."""
     torch.manual_seed(0)  # losses draw points and boxes
     loss = task.loss(model.train(), copy.deepcopy(batch))
     loss.backward()
@@ -236,4 +320,4 @@ def _shapes(outputs: list[torch.Tensor]) -> Shapes:
 
 def _distance(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
     pairs = [(a, b) for a, b in zip(expected, found, strict=True) if a.shape == b.shape]
-    return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
+    return max(float((a - b).abs().max() / (a.abs().max() or 1)) for a, b in pairs if a.numel())

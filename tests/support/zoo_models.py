@@ -1,4 +1,4 @@
-"""The fifteen zoo models of the first gate, built from the configs of the installed packages with random weights."""
+"""The zoo models of `zoo.yaml`, built from the configs of the installed packages with random weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import yaml
 from detection_task import Detection, labelled_boxes
 from torch import nn
 
@@ -20,12 +21,16 @@ from harness.registry.dataset import DatasetMeta
 from harness.registry.descriptors import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.registry.task import Batch, Task
 
 SIZES = ((64, 64), (96, 128))
 CITYSCAPES_CLASSES = 19
 COCO_CLASSES = 80
 COMPILED = ("mmcv._ext", "mmdet")
+PASS = "pass"
+LIST = Path(__file__).parent / "zoo.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,8 @@ class ZooModel:
         member: Path of its config below the package's folder of configs, without `.py`.
         family: How it is built, run and fed.
         sizes: Two input sizes (height, width) in pixels; traces and losses use the first.
-        needs: Modules beyond mmseg that must be importable; they come with `make test-ops`.
+        needs: Modules beyond mmseg that must be importable.
+        expected: `pass`, or what its failure says, a regular expression.
     """
 
     name: str
@@ -45,6 +51,12 @@ class ZooModel:
     family: Family
     sizes: tuple[tuple[int, int], tuple[int, int]] = SIZES
     needs: tuple[str, ...] = ()
+    expected: str = PASS
+
+    @property
+    def config_name(self) -> str:
+        """Its config as users write it, e.g. `mmseg::fcn/...`."""
+        return f"{self.family.package}::{self.member}"
 
     @property
     def task(self) -> Task:
@@ -89,19 +101,24 @@ class Family:
         config: Returns the model config for (member, meta).
         sample: Returns a labelled data sample for (image size, number of classes, generator).
         classes: Number of classes.
+        package: Whose configs they are.
     """
 
     task: Callable[[], Task]
     config: Callable[[str, DatasetMeta], dict[str, Any]]
     sample: Callable[[tuple[int, int], int, torch.Generator], Any]
     classes: int
+    package: str
 
 
 class QuerySegmentation(Segmentation):
-    """mmseg networks whose head takes data samples, though it does not read them for its raw outputs."""
+    """mmseg networks whose head takes data samples; of those it reads the shapes of images only."""
 
     def forward(self, model, images):
-        classes, masks = model.decode_head(model.extract_feat(images), None)
+        from mmseg.structures import SegDataSample
+
+        sample = SegDataSample(metainfo=_shapes(tuple(images.shape[2:])))
+        classes, masks = model.decode_head(model.extract_feat(images), [sample] * len(images))
         return [*classes, *masks]
 
 
@@ -131,7 +148,8 @@ def missing(model: ZooModel) -> str:
         try:
             import_module(module)
         except ImportError as error:
-            return f"{model.name} needs mmdet and mmcv with compiled operations ({error}): run `make test-ops`"
+            hint = "install mmpretrain" if module == "mmpretrain" else "run `make test-ops`"
+            return f"{model.name} needs {module} ({error}): {hint}"
     return ""
 
 
@@ -151,9 +169,13 @@ def _detection_config(member: str, meta: DatasetMeta) -> dict[str, Any]:
 
 def _without_pretrained(value: Any) -> Any:
     if isinstance(value, dict):
-        pretrained = {key for key, item in value.items() if isinstance(item, dict) and item.get("type") == "Pretrained"}
+        pretrained = {key for key, item in value.items() if isinstance(item, dict) and "checkpoint" in item}
         return {key: _without_pretrained(item) for key, item in value.items() if key not in pretrained}
     return [_without_pretrained(item) for item in value] if isinstance(value, list) else value
+
+
+def _shapes(size: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    return dict.fromkeys(("img_shape", "ori_shape", "batch_input_shape"), size)
 
 
 def _label_map(size: tuple[int, int], classes: int, generator: torch.Generator) -> Any:
@@ -162,38 +184,35 @@ def _label_map(size: tuple[int, int], classes: int, generator: torch.Generator) 
 
     labels = torch.randint(classes, (1, size[0] // 16, size[1] // 16), generator=generator)
     labels = labels.repeat_interleave(16, dim=1).repeat_interleave(16, dim=2)
-    sample = SegDataSample(metainfo={"img_shape": size, "ori_shape": size})
+    sample = SegDataSample(metainfo=_shapes(size))
     sample.gt_sem_seg = PixelData(data=labels)
+    sample.gt_edge_map = PixelData(data=(labels != labels.roll(1, dims=2)).long())
     return sample
 
 
-SEGMENTATION = Family(task=Segmentation, config=_segmentation_config, sample=_label_map, classes=CITYSCAPES_CLASSES)
-QUERIES = Family(task=QuerySegmentation, config=_segmentation_config, sample=_label_map, classes=CITYSCAPES_CLASSES)
-DETECTION = Family(task=Detection, config=_detection_config, sample=labelled_boxes, classes=COCO_CLASSES)
-
-
-def _segmentor(name: str, member: str) -> ZooModel:
-    return ZooModel(name=name, member=member, family=SEGMENTATION)
-
-
-def _compiled(name: str, family: Family, member: str) -> ZooModel:
-    return ZooModel(name=name, member=member, family=family, needs=COMPILED)
-
-
-ZOO = (
-    _segmentor("FCN-R50", "fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024"),
-    _segmentor("PSPNet-R18", "pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024"),
-    _segmentor("DeepLabV3-R50", "deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024"),
-    _segmentor("DeepLabV3+-R18", "deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024"),
-    _segmentor("UNet", "unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024"),
-    _segmentor("BiSeNetV2", "bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024"),
-    _segmentor("Fast-SCNN", "fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024"),
-    _segmentor("HRNet-W18s", "hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024"),
-    _segmentor("SegFormer-B0", "segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024"),
-    _compiled("Mask2Former-R50", QUERIES, "mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024"),
-    _compiled("RetinaNet-R50", DETECTION, "retinanet/retinanet_r50_fpn_1x_coco"),
-    _compiled("FCOS-R50", DETECTION, "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco"),
-    _compiled("YOLOX-tiny", DETECTION, "yolox/yolox_tiny_8xb8-300e_coco"),
-    _compiled("RTMDet-tiny", DETECTION, "rtmdet/rtmdet_tiny_8xb32-300e_coco"),
-    _compiled("Faster R-CNN-R50", DETECTION, "faster_rcnn/faster-rcnn_r50_fpn_1x_coco"),
+SEGMENTATION = Family(
+    task=Segmentation, config=_segmentation_config, sample=_label_map, classes=CITYSCAPES_CLASSES, package="mmseg"
 )
+QUERIES = Family(
+    task=QuerySegmentation, config=_segmentation_config, sample=_label_map, classes=CITYSCAPES_CLASSES, package="mmseg"
+)
+DETECTION = Family(
+    task=Detection, config=_detection_config, sample=labelled_boxes, classes=COCO_CLASSES, package="mmdet"
+)
+
+
+FAMILIES = {"segmentation": SEGMENTATION, "queries": QUERIES, "detection": DETECTION}
+
+
+def _zoo() -> tuple[ZooModel, ...]:
+    entries = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    return tuple(_listed(family, **entry) for family, models in entries.items() for entry in models)
+
+
+def _listed(family: str, *, needs: Sequence[str] = (), size: int = 0, **entry: Any) -> ZooModel:
+    sizes = ((size, size), (size + 32, size + 64)) if size else SIZES
+    required = COMPILED if family == "detection" else tuple(needs)
+    return ZooModel(family=FAMILIES[family], sizes=sizes, needs=required, **entry)
+
+
+ZOO = _zoo()

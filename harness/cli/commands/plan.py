@@ -25,6 +25,7 @@ def plan(
     precisions: options.Precisions = None,
     pipelines: options.Pipelines = None,
     controls: options.Controls = None,
+    protect: options.Protect = None,
     seeds: options.Seeds = None,
     deterministic: options.Deterministic = None,
     assignments: options.Assignments = None,

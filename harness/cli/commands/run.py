@@ -21,6 +21,7 @@ def run(
     precisions: options.Precisions = None,
     pipelines: options.Pipelines = None,
     controls: options.Controls = None,
+    protect: options.Protect = None,
     seeds: options.Seeds = None,
     deterministic: options.Deterministic = None,
     assignments: options.Assignments = None,
@@ -83,8 +84,10 @@ def run(
         return
     from rich.console import Console
 
+    from harness.cli.config_files import warn_of_code
     from harness.cli.retry import retry_rule
     from harness.execution.run import RunSettings, carry_out
+    from harness.spec.config_path import is_config_path
     from harness.store.layout import Layout
 
     settings = RunSettings(
@@ -97,6 +100,7 @@ def run(
         fail_fast=fail_fast,
         trusted=trusted,
     )
+    warn_of_code([model.name for model in plan.benchmark.models if is_config_path(model.name)])
     console = Console()
     outcome = carry_out(plan, Layout(folder), settings, console)
     conclude(outcome, plan, expectations, folder, console, forced=forced is not None)

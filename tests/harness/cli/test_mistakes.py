@@ -38,6 +38,10 @@ GRID = ("--methods", "fpgm", "--ratios", "0.5")
         (["list", "method"], ["'method'", "methods"]),
         (["datasets", "export", "digitz", "x"], ["digitz", "digits"]),
         (["run", *GRID, "--models", "mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscape-512x1024"], ["Did you mean mmseg::fcn"]),
+        (["check", "unt"], ["unknown model 'unt'", "did you mean 'unet'?"]),
+        (["check", "unet", "--methods", "fpmg"], ["unknown method 'fpmg'", "fpgm"]),
+        (["check", "my/model.py"], ["my/model.py", "no such config file"]),
+        (["run", *GRID, "--models", "my/model.py"], ["my/model.py", "no such config file"]),
         (["list", "--zoo", "mmsegs"], ["mmsegs", "mmseg"]),
     ],
 )

@@ -34,6 +34,7 @@ def modules_of(*arguments, cwd):
     [
         ["--help"],
         ["run", "--help"],
+        ["check", "--help"],
         ["list"],
         ["list", "methods", "--json"],
         ["plan", "--methods", "fpgm,l1", "--ratios", "0.2,0.5"],

@@ -282,3 +282,26 @@ def test_neither_torch_nor_yaml_is_imported_to_discover():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_config_file_is_a_member_of_the_zoo_that_reads_files(installation, tmp_path, monkeypatch):
+    module = installation.module(
+        "from harness.registry import ModelDescriptor, TaskDescriptor\n"
+        "common = {'summary': '', 'implementation': '', 'task': 'painting', 'zoo': True}\n"
+        "READER = ModelDescriptor(name='reader', reads_files=True, **common)\n"
+        "OTHER = ModelDescriptor(name='other', **common)\n"
+        "TASK = TaskDescriptor(name='painting', summary='', implementation='', metrics=())\n"
+    )
+    models = {"painting.reader": f"{module}:READER", "painting.other": f"{module}:OTHER"}
+    installation.distribution("dist-a", {"bench.tasks": {"painting": f"{module}:TASK"}, "bench.models": models})
+    registry = installation.discover()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("")
+    plugin, member = registry.model("painting", "mine.py")
+    assert (plugin.name, member) == ("reader", str(tmp_path / "mine.py"))
+    with pytest.raises(UserError, match="there is no such config file"):
+        registry.model("painting", "yours.py")
+    with pytest.raises(UserError, match="named by its path alone"):
+        registry.model("painting", f"reader::{tmp_path / 'mine.py'}")
+    with pytest.raises(UserError, match="no model plugin of the task 'painting' read config files"):
+        installation.discover("reader").model("painting", "mine.py")

@@ -1,16 +1,28 @@
-import math
+import re
 
 import pytest
 import torch
 
 pytest.importorskip("mmseg")
 
-from zoo_gate import pass_gate  # noqa: E402
-from zoo_models import ZOO, missing  # noqa: E402
+from zoo_gate import GateError, pass_gate, problems  # noqa: E402
+from zoo_models import PASS, ZOO, missing  # noqa: E402
 
-from bench_pruning.channels.verification import TOLERANCE  # noqa: E402
+QUICK = {
+    "FCN-R18",
+    "PSPNet-R18",
+    "DeepLabV3+-R18",
+    "UNet",
+    "BiSeNetV2",
+    "Fast-SCNN",
+    "HRNet-W18s",
+    "SegFormer-B0",
+    "STDC1",
+    "SegNeXt-T",
+}
+"""What every test run takes, of many kinds and without compiled operations."""
 
-SLOW = {"FCN-R50", "DeepLabV3-R50"}
+QUICK_DETECTORS = {"YOLOX-tiny", "RTMDet-tiny", "Faster R-CNN-R50"}
 
 
 @pytest.fixture(autouse=True)
@@ -22,24 +34,30 @@ def _one_thread():
 
 
 def marked(model):
-    marks = [pytest.mark.ops] * bool(model.needs) + [pytest.mark.slow] * (model.name in SLOW)
+    marks = [pytest.mark.slow] * (model.name not in QUICK | QUICK_DETECTORS) + [pytest.mark.ops] * bool(model.needs)
     return pytest.param(model, id=model.name, marks=marks)
+
+
+def outcome(model):
+    """Returns `pass`, or why the model does not pass, or why it cannot be built."""
+    if reason := missing(model):
+        return reason
+    try:
+        found = problems(pass_gate(model))
+    except GateError as error:
+        return str(error)
+    return "; ".join(found) or PASS
 
 
 @pytest.mark.parametrize("model", [marked(model) for model in ZOO])
 def test_half_of_the_channels_go_and_the_rest_does_what_it_did(model):
-    if reason := missing(model):
+    """What fails does so for the reason that the list names; that it suddenly passes is a failure, too."""
+    if model.expected == PASS and (reason := missing(model)):
         pytest.skip(reason)
-    passage = pass_gate(model)
-    assert passage.channels == pytest.approx(0.5, abs=0.01)
-    assert passage.shapes[1] == passage.shapes[0]
-    assert [check for check in passage.checks if check.verdict == "fail"] == []
-    assert passage.mask.verdict == "pass"
-    assert passage.mask.value <= TOLERANCE
-    assert passage.leak is None or passage.leak < 1e-12
-    assert passage.effect > 1000 * TOLERANCE
-    assert passage.parameters[1] < passage.parameters[0]
-    assert passage.macs[1] < passage.macs[0]
-    assert math.isfinite(passage.loss)
-    assert passage.stuck == []
-    assert passage.differing == []
+    found = outcome(model)
+    assert found == PASS if model.expected == PASS else re.search(model.expected, found), found
+
+
+def test_the_quick_ones_are_ten_of_the_list():
+    assert len(QUICK) == 10
+    assert {model.name for model in ZOO} >= QUICK | QUICK_DETECTORS

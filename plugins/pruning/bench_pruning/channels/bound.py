@@ -48,9 +48,12 @@ class BoundGroup:
     def rows(self, slot: ParameterSlot) -> torch.Tensor:
         """Returns the part of a slot's parameter that belongs to each channel, [C, D].
 
-        Channels that do not occur in the slot have rows of zeros.
+        Channels that do not occur in the slot have rows of zeros. The result may share the weights' memory: read only.
         """
-        values = self.tensor(slot).movedim(slot.dim, 0).flatten(1)[list(slot.indices)]
+        whole = self.tensor(slot).movedim(slot.dim, 0).flatten(1)
+        if slot.indices == slot.channels == tuple(range(self.size)) and len(whole) == self.size:
+            return whole
+        values = whole[list(slot.indices)]
         position = _position_within_channel(slot.channels)
         rows = values.new_zeros(self.size, max(position) + 1, values.shape[1])
         rows[list(slot.channels), position] = values
@@ -63,7 +66,8 @@ class BoundGroup:
         same channels (a residual sum), their filters are concatenated along D, so that a norm of a row is
         the norm over all of them.
         """
-        return torch.cat([self.rows(slot) for slot in self.slots("producer")], dim=1)
+        rows = [self.rows(slot) for slot in self.slots("producer")]
+        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
 
 def _position_within_channel(channels: tuple[int, ...]) -> list[int]:

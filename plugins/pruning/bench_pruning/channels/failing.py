@@ -43,6 +43,6 @@ def shapes_of(tree: Any) -> str:
 
 def told(error: BaseException, arguments: Any = None) -> str:
     """Returns an error in one line: its type and text, the line of code, and the shapes that the module read."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    text = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
     line, shapes = failing_line(error), shapes_of(arguments)
     return text + (f" at {line}" if line else "") + (f" on {shapes}" if shapes else "")

@@ -272,7 +272,7 @@ def _randomize(model: nn.Module) -> None:
 
 def _with_gradient(model: nn.Module, task: Task, batch: Batch, *, backward: bool = True) -> set[str]:
     """Returns the names of parameters that the training loss reaches with a finite gradient; the model is used up."""
-    with restored_randomness(seed=0), torch.enable_grad():
+    with restored_randomness(seed=0), torch.set_grad_enabled(backward):
         model.train()
         loss = task.loss(model, batch)
         if not backward:
