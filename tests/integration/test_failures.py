@@ -73,7 +73,7 @@ class Faults:
             self.first = {path.parent.name: path.read_text() for path in self.stage_files()}
             # Of what can run into the limit only `hangs` is new.
             self.all = write_grid(folder / "all.yaml", pictures, ["l1@0.5+finetune", *FAULTY, "hangs@0.5+none"])
-            self.limited = bench("run", self.all, "--out", "results", "--timeout", 25, expect=1)
+            self.limited = bench("run", self.all, "--out", "results", "--timeout", 60, expect=1)
             self.tries_of_both = len(self.ledger.read_text().split())
             self.plan = bench("plan", self.all, "--out", "results", "--json")
             self.report = bench("report", "results")
@@ -111,7 +111,7 @@ def faults(site, tmp_path_factory):
         ("allocates@0.5+none", "oom", "DefaultCPUAllocator: can't allocate memory", OOM_HINT),
         ("allocates_numpy@0.5+none", "oom", "Unable to allocate 8.00 GiB", OOM_HINT),
         ("terminates@0.5+none", "worker_lost", "the worker was ended from outside by SIGTERM", "--retry worker_lost"),
-        ("hangs@0.5+none", "timeout", "the stage had not ended after 25 s", "Raise --timeout"),
+        ("hangs@0.5+none", "timeout", "the stage had not ended after 60 s", "Raise --timeout"),
         ("l1@0.5+finetune", "nan_loss", "at iteration 2 of 2", "Lower the learning rate"),
     ],
 )

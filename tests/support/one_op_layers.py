@@ -151,7 +151,7 @@ LAYERS = (
     ),
     op("dynamic depthwise kernels", dynamic_depthwise, make=lambda: conv(8, 8, 1)),
     op("dynamic filters", dynamic_filters, reads=7, make=lambda: nn.Linear(8, 56)),
-    op("memory of running means", remembered, "pinned", memory=lambda: torch.ones(8)),
+    op("memory of running means", remembered, "exact", memory=lambda: torch.ones(8)),
     op("checkpointed", checkpointed, reads=7, inner=lambda: conv(8, 7)),
     op("layer scale", lambda net, x: x + net.scale * x.sqrt(), scale=parameter(8, 1, 1), study="exact"),
     op("position embedding", lambda net, x: x + net.embedding, embedding=parameter(1, 8, 12, 12), study="exact"),

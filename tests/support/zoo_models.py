@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from harness.registry.task import Batch, Task
 
-SIZES = ((64, 64), (96, 128))
 CITYSCAPES_CLASSES = 19
 COCO_CLASSES = 80
 COMPILED = ("mmcv._ext", "mmdet")
@@ -49,7 +48,7 @@ class ZooModel:
     name: str
     member: str
     family: Family
-    sizes: tuple[tuple[int, int], tuple[int, int]] = SIZES
+    sizes: tuple[tuple[int, int], tuple[int, int]]
     needs: tuple[str, ...] = ()
     expected: str = PASS
 
@@ -209,8 +208,8 @@ def _zoo() -> tuple[ZooModel, ...]:
     return tuple(_listed(family, **entry) for family, models in entries.items() for entry in models)
 
 
-def _listed(family: str, *, needs: Sequence[str] = (), size: int = 0, **entry: Any) -> ZooModel:
-    sizes = ((size, size), (size + 32, size + 64)) if size else SIZES
+def _listed(family: str, *, needs: Sequence[str] = (), size: int = 64, fixed: bool = False, **entry: Any) -> ZooModel:
+    sizes = (size, size), (size, size) if fixed else (size + 32, size + 64)
     required = COMPILED if family == "detection" else tuple(needs)
     return ZooModel(family=FAMILIES[family], sizes=sizes, needs=required, **entry)
 
