@@ -86,7 +86,6 @@ def train(
     scope: str,
     name: str,
     work: Path,
-    deterministic: bool,
     progress: Progress,
     hooks: Sequence[Any] = (),
 ) -> TrainingOutcome:
@@ -100,7 +99,6 @@ def train(
         scope: mmengine's default scope.
         name: Unique name of this training within the process.
         work: mmengine's own working folder; an interrupted training's checkpoint in it is continued.
-        deterministic: Deterministic algorithms only.
         progress: Called with (iteration, iterations, text).
         hooks: mmengine hooks that a recovery adds.
 
@@ -129,7 +127,7 @@ def train(
         custom_hooks=[*hooks, ProgressHook(progress, continuation), continuation, DigestHook(budget.iterations)],
         resume=checkpoint is not None,
         load_from=checkpoint,
-        **_common(seed, scope, name, deterministic),
+        **_common(seed, scope, name),
     )
     try:
         runner.train()
@@ -154,7 +152,6 @@ def evaluate(
     scope: str,
     name: str,
     work: Path,
-    deterministic: bool,
     progress: Progress,
     hooks: Sequence[Any] = (),
 ) -> dict[str, float]:
@@ -167,7 +164,7 @@ def evaluate(
         test_evaluator=dict(evaluator),
         default_hooks=_QUIET_HOOKS,
         custom_hooks=[*hooks, _TestProgressHook(progress)],
-        **_common(0, scope, name, deterministic),
+        **_common(0, scope, name),
     )
     try:
         return {key: float(value) for key, value in runner.test().items()}
@@ -197,9 +194,9 @@ class _TestProgressHook(Hook):
         self._progress(batch_idx + 1, len(runner.test_dataloader), "")
 
 
-def _common(seed: int, scope: str, name: str, deterministic: bool) -> dict[str, Any]:
+def _common(seed: int, scope: str, name: str) -> dict[str, Any]:
     return {
-        "randomness": {"seed": seed, "deterministic": deterministic},
+        "randomness": {"seed": seed},
         "default_scope": scope,
         "experiment_name": name,
         "visualizer": {"type": "Visualizer", "name": name, "_scope_": "mmengine"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from harness.errors import UserError
 from harness.execution.provenance import run_provenance
@@ -56,8 +57,9 @@ class RecordKeeper:
     def begin(self) -> None:
         """Writes a record for every cell that has none, and removes what killed runs have left half written."""
         for rest in self._layout.cells.glob("*/.record.json.*.tmp"):
-            if time.time() - rest.stat().st_mtime > _HALF_WRITTEN_SECONDS:
-                rest.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process has finished writing it
+                if time.time() - rest.stat().st_mtime > _HALF_WRITTEN_SECONDS:
+                    rest.unlink()
         for cell in self._plan.cells:
             if not self._layout.record(cell.cell.name).exists():
                 write_record(self._layout, self._record(cell, self._states), replace=False)

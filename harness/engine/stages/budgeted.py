@@ -46,7 +46,6 @@ def train_under(
         scope=bench.scope,
         name=bench.job.identity,
         work=bench.job.work / "mmengine",
-        deterministic=bench.deterministic,
         progress=bench.progress,
         hooks=[FirstBatchHook(bench, request), *hooks],
     )

@@ -24,7 +24,6 @@ def run_evaluate(bench: Workbench) -> dict[str, Any]:
         scope=bench.scope,
         name=bench.job.identity,
         work=bench.job.work / "mmengine",
-        deterministic=bench.deterministic,
         progress=bench.progress,
         hooks=[FirstBatchHook(bench, request)],
     )

@@ -10,6 +10,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
 
 from harness.engine.continuation import usable_checkpoint
+from harness.engine.seeding import algorithms
 from harness.engine.training import train
 from harness.registry import LoaderRequest
 from harness.spec.budget import TrainingBudget
@@ -29,10 +30,11 @@ class Interrupt(Hook):
 
 def run(bench, network, work, hooks=()):  # noqa: F811
     request = LoaderRequest(split="train", batch_size=2, seed=3, shuffle=True, iterations=BUDGET.iterations)
-    return train(
-        network, loader=bench.dataset.loader(request), budget=BUDGET, seed=1, scope=bench.scope, name=work.name,
-        work=work, deterministic=True, progress=lambda *told: None, hooks=hooks,
-    )  # fmt: skip
+    with algorithms(deterministic=True):
+        return train(
+            network, loader=bench.dataset.loader(request), budget=BUDGET, seed=1, scope=bench.scope, name=work.name,
+            work=work, progress=lambda *told: None, hooks=hooks,
+        )  # fmt: skip
 
 
 def build(bench, file, dropout):  # noqa: F811

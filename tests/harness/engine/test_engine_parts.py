@@ -252,7 +252,6 @@ def _train(bench, model, work, *, schedule, iterations, progress=lambda *told: N
         scope=bench.scope,
         name=f"{work.name}-{schedule}",
         work=work / "mmengine",
-        deterministic=False,
         progress=progress,
     )
 
@@ -291,7 +290,7 @@ def test_budgets_that_cannot_be_trained_with_are_the_users_mistake(bench, model,
     with pytest.raises(UserError, match=expected):
         train(
             model, loader=bench.dataset.loader(request), budget=TrainingBudget(iterations=1, **budget), seed=0,
-            scope=bench.scope, name="x", work=tmp_path, deterministic=False, progress=lambda *told: None,
+            scope=bench.scope, name="x", work=tmp_path, progress=lambda *told: None,
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, IterableDataset
 from harness.engine.first_batch import FirstBatchHook, open_loader
 from harness.engine.samples import GuardedDataset, guarded_loader
 from harness.engine.stages.budgeted import train_under
+from harness.engine.seeding import algorithms
 from harness.engine.training import train
 from harness.errors import BenchError, DataError, TraceError, UserError
 from harness.execution.classification import failure_of
@@ -185,10 +186,11 @@ def test_training_is_the_same_with_the_guard_bit_for_bit(bench, model, file, tmp
     def trained(name, loader, hooks):
         torch.manual_seed(0)
         network = bench.task.build(file.base.config)
-        train(
-            network, loader=loader, budget=budget, seed=1, scope=bench.scope, name=name, work=tmp_path / name,
-            deterministic=True, progress=lambda *told: None, hooks=hooks,
-        )  # fmt: skip
+        with algorithms(deterministic=True):
+            train(
+                network, loader=loader, budget=budget, seed=1, scope=bench.scope, name=name, work=tmp_path / name,
+                progress=lambda *told: None, hooks=hooks,
+            )  # fmt: skip
         return network.state_dict()
 
     plain = trained("plain", bench.dataset.loader(request), [])
@@ -250,7 +252,7 @@ def test_so_are_those_of_evaluation_and_calibration(bench, model, monkeypatch): 
     with pytest.raises(DataError, match=r"\(test\): sample 0 .* its label map holds 11, 200"):
         evaluate(
             model, loader=open_loader(bench, request), evaluator=bench.task.evaluator(bench.meta), scope=bench.scope,
-            name="e", work=bench.job.work, deterministic=False, progress=lambda *told: None,
+            name="e", work=bench.job.work, progress=lambda *told: None,
             hooks=[FirstBatchHook(bench, request)],
         )  # fmt: skip
 

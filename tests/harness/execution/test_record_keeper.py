@@ -1,6 +1,7 @@
 """Records and summary follow the stages of a run."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -54,6 +55,19 @@ def test_a_record_that_is_there_is_left_alone_at_the_beginning(layout):
     Kept(layout).keeper.begin()
     assert stamps(layout) == before
     assert statuses(layout)["l1@0.2+finetune"] == "complete"
+
+
+def test_what_a_killed_run_left_half_written_goes_and_what_another_one_just_finished_is_no_error(layout):
+    Kept(layout).keeper.begin()
+    folder = next(layout.cells.iterdir())
+    old, young, gone = (folder / f".record.json.{name}.tmp" for name in ("old", "young", "gone"))
+    old.write_text("{")
+    os.utime(old, (0, 0))
+    young.write_text("{")
+    gone.symlink_to(folder / "renamed meanwhile")
+    Kept(layout).keeper.begin()
+    assert not old.exists()
+    assert young.exists(), "its writer may be at work"
 
 
 def test_a_record_is_written_with_the_last_stage_of_its_cell(layout):
