@@ -13,8 +13,8 @@ from torch.utils.data import Dataset, IterableDataset
 
 from harness.engine.first_batch import FirstBatchHook, open_loader
 from harness.engine.samples import GuardedDataset, guarded_loader
-from harness.engine.stages.budgeted import train_under
 from harness.engine.seeding import algorithms
+from harness.engine.stages.budgeted import train_under
 from harness.engine.training import train
 from harness.errors import BenchError, DataError, TraceError, UserError
 from harness.execution.classification import failure_of
