@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions
 
 from harness.registry.distribution import PluginDistribution, describe_distribution, normalized
 from harness.registry.groups import GROUPS, Group
+
+Line = tuple[str, str, str]
+"""Group, name and target of an entry point."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +64,46 @@ def find_claims(path: list[str] | None = None) -> list[Claim]:
         path: Folders to search; default: `sys.path`.
     """
     claims: dict[str, list[Claim]] = {}
-    for distribution in distributions() if path is None else distributions(path=path):
-        lines = list(_entry_points(distribution.read_text("entry_points.txt") or ""))
-        if lines:
-            source = describe_distribution(distribution, [target for _, _, target in lines])
-            claims.setdefault(normalized(source.name), [_claim(*line, source) for line in lines])
+    for source, lines in _distributions_in(GROUPS, path):
+        claims.setdefault(
+            normalized(source.name), [_claim(GROUPS[group], name, target, source) for group, name, target in lines]
+        )
     return [claim for found in claims.values() for claim in found]
 
 
-def _entry_points(text: str) -> Iterator[tuple[Group, str, str]]:
-    """Yields (group, name, target) of each line in our groups.
+def find_extensions(groups: Collection[str], path: list[str] | None = None) -> list[PluginDistribution]:
+    """Returns the distributions with entry points in a plugin's own groups.
+
+    Args:
+        groups: Entry-point groups, as `MethodDescriptor.extended_by` names them.
+        path: Folders to search; default: `sys.path`.
+    """
+    found: dict[str, PluginDistribution] = {}
+    for source, _ in _distributions_in(groups, path) if groups else ():
+        found.setdefault(normalized(source.name), source)
+    return sorted(found.values(), key=lambda source: source.name)
+
+
+def _distributions_in(
+    groups: Collection[str], path: list[str] | None
+) -> Iterator[tuple[PluginDistribution, list[Line]]]:
+    """Yields each distribution with entry points in these groups, and those entry points."""
+    for distribution in distributions() if path is None else distributions(path=path):
+        lines = [line for line in _entry_points(distribution.read_text("entry_points.txt") or "") if line[0] in groups]
+        if lines:
+            yield describe_distribution(distribution, [target for _, _, target in lines]), lines
+
+
+def _entry_points(text: str) -> Iterator[Line]:
+    """Yields each line.
 
     importlib reads the file too, but one malformed line in any distribution would stop it for all.
     """
-    group = None
+    group = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
-            group = GROUPS.get(line.strip("[]").strip())
-        elif group is not None and line and not line.startswith(("#", ";")):
+            group = line.strip("[]").strip()
+        elif group and line and not line.startswith(("#", ";")):
             name, _, target = line.partition("=")
             yield group, name.strip(), target.partition("[")[0].strip()  # extras behind a bracket are history
 

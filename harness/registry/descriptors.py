@@ -183,6 +183,8 @@ class MethodDescriptor(Descriptor):
         trains: For a recovery: whether it trains at all (`none` does not).
         needs: What it uses, of `weights`, `forward`, `gradients`, `training`, `samples`.
         ratio_targets: What its ratio may be a fraction of.
+        extended_by: Entry-point groups of its own by which other distributions change what it does; those
+            distributions are part of its results' identity.
     """
 
     family: str
@@ -194,6 +196,7 @@ class MethodDescriptor(Descriptor):
     trains: bool = True
     needs: frozenset[str] = frozenset({"weights"})
     ratio_targets: tuple[str, ...] = ("channels",)
+    extended_by: tuple[str, ...] = ()
 
     def prepare_key(self, setting: Setting | None, options: Options) -> Any:
         """Returns a JSON value; settings with equal values share one `prepare` stage.

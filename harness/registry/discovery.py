@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import PluginError, UserError
-from harness.registry.claim import Claim, find_claims
+from harness.registry.claim import Claim, find_claims, find_extensions
 from harness.registry.descriptors import (
     DatasetDescriptor,
     Descriptor,
@@ -17,7 +17,7 @@ from harness.registry.descriptors import (
     TaskDescriptor,
     TransformDescriptor,
 )
-from harness.registry.distribution import normalized
+from harness.registry.distribution import PluginDistribution, normalized
 from harness.registry.groups import GROUPS, Group
 from harness.registry.plugin import ChosenModel, Entry, Plugin, import_hint, import_target
 from harness.spec.config_path import is_config_path
@@ -42,7 +42,7 @@ def discover(disabled: Collection[str] = (), path: list[str] | None = None) -> R
             message = f"--disable: nothing installed is called '{text}'"
             names = [name for claim in claims for name in (claim.name, claim.source.name)]
             raise UserError(message, did_you_mean(text.rpartition(":")[2], names, "installed"))
-    return Registry(claims, disabled)
+    return Registry(claims, disabled, path)
 
 
 class Registry:
@@ -55,12 +55,15 @@ class Registry:
     Args:
         claims: The entry points.
         disabled: What may not be used, as `Claim.is_called` reads it.
+        path: Folders where they were found; default: `sys.path`.
     """
 
-    def __init__(self, claims: Sequence[Claim], disabled: Collection[str] = ()) -> None:
+    def __init__(self, claims: Sequence[Claim], disabled: Collection[str] = (), path: list[str] | None = None) -> None:
         self._claims = claims
+        self._path = path
         self._disabled = tuple(disabled)
         self._loaded: dict[Claim, Any] = {}
+        self._extending: dict[tuple[str, ...], list[PluginDistribution]] = {}
 
     def task(self, name: str) -> Plugin[TaskDescriptor]:
         """Returns a task."""
@@ -114,9 +117,11 @@ class Registry:
         return self._plugin(ReportFormatDescriptor, "bench.report_formats", name)
 
     def provenance(self, plugin: Plugin[Any]) -> dict[str, dict[str, str | None]]:
-        """Returns what made a plugin's results: its distribution, and those it requires that bring plugins too.
+        """Returns what made a plugin's results.
 
-        A criterion of a third party stands on the tracing and surgery of the distribution that it requires.
+        That is its distribution, those it requires that bring plugins too, and those that extend it.
+        A criterion of a third party stands on the tracing and surgery of the distribution that it requires; what these
+        do may hang on rules that a further one adds.
 
         Returns:
             Provenance by the normalised name of the distribution; the plugin's own is first.
@@ -128,7 +133,14 @@ class Registry:
             if name in known and name not in found:
                 found[name] = known[name]
                 waiting.extend(known[name].requires)
+        for source in self._extensions(tuple(getattr(plugin.descriptor, "extended_by", ()))):
+            found.setdefault(normalized(source.name), source)
         return {name: source.provenance() for name, source in found.items()}
+
+    def _extensions(self, groups: tuple[str, ...]) -> list[PluginDistribution]:
+        if groups not in self._extending:
+            self._extending[groups] = find_extensions(groups, self._path)
+        return self._extending[groups]
 
     def sources(self) -> dict[str, str | None]:
         """Returns the source hash of every distribution with plugins, by its name; `None` if not editable."""

@@ -33,6 +33,10 @@ def list_plugins(
         str | None,
         typer.Option("--zoo", help="List a model zoo's members instead, e.g. mmseg.", show_default=False),
     ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option("--options", help="List a plugin's options instead, e.g. fpgm.", show_default=False),
+    ] = None,
     disable: options.Disable = None,
     as_json: options.Json = False,
 ) -> None:
@@ -50,6 +54,9 @@ def list_plugins(
     registry = discover(disabled=options.names_of(disable))
     if zoo is not None:
         _show_members(zoo, registry, as_json)
+        return
+    if of is not None:
+        _show_options(of, registry, as_json)
         return
     listed = {name: registry.entries(_GROUPS[name]) for name in what or _GROUPS}
     if as_json:
@@ -81,6 +88,22 @@ def _show_members(zoo: str, registry: Registry, as_json: bool) -> None:
         typer.echo(json.dumps(names, indent=2))
     else:
         typer.echo("\n".join(names))
+
+
+def _show_options(name: str, registry: Registry, as_json: bool) -> None:
+    from harness.cli.option_table import options_of, table
+
+    found = options_of(name, registry)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+
+    console = Console()
+    for plugin in found:
+        console.print(table(plugin))
 
 
 def _row(entry: Entry) -> dict[str, str | None]:

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator
 
 from harness.registry.descriptors import IterativeOptions, MethodDescriptor, TransformDescriptor
 
+RULES = "bench_pruning.rules"
+"""Entry-point group of further rules of modules."""
+
 
 class PruningOptions(IterativeOptions):
     """How many channels each layer loses; the same for every criterion."""
@@ -64,6 +67,7 @@ def pruning_method(*, name: str, summary: str, implementation: str, **overrides:
         "default_recovery": "finetune",
         "has_prepare": True,
         "ratio_targets": ("channels", "params", "macs"),
+        "extended_by": (RULES,),
     }
     return MethodDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})
 

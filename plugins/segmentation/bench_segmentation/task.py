@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bench_segmentation.models.components import ignore_index
+from bench_segmentation.models.tuples import with_tuples
 from harness.errors import UserError
 from harness.registry.task import Batch, Task
 
@@ -50,7 +51,7 @@ class Segmentation(Task):
         scope = self.setup()
         try:
             with DefaultScope.overwrite_default_scope(scope):
-                network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(config)))
+                network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(with_tuples(dict(config)))))
         except (ImportError, KeyError, AssertionError, TypeError, ValueError, AttributeError) as error:
             reason = str(error) or type(error).__name__
             message = f"the {config.get('type')} config cannot be built with the installed mmseg: {reason}"

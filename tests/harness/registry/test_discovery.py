@@ -305,3 +305,23 @@ def test_a_config_file_is_a_member_of_the_zoo_that_reads_files(installation, tmp
         registry.model("painting", f"reader::{tmp_path / 'mine.py'}")
     with pytest.raises(UserError, match="no model plugin of the task 'painting' read config files"):
         installation.discover("reader").model("painting", "mine.py")
+
+
+def test_distributions_that_extend_a_method_are_part_of_its_provenance(installation):
+    module = installation.module(
+        "from harness.registry.descriptors import MethodDescriptor\n"
+        "METHOD = MethodDescriptor(name='alpha', summary='', implementation='x:Y', family='pruning',\n"
+        "                          extended_by=('alpha.rules',))\n"
+    )
+    installation.distribution("dist-a", {"bench.methods": {"alpha": f"{module}:METHOD"}})
+    installation.distribution("dist-b", {"beta.rules": {"mine": "b:RULES"}})
+    installation.method("gamma", "dist-c")
+
+    def stated(name):
+        registry = installation.discover()
+        return {name: found["version"] for name, found in registry.provenance(registry.method(name)).items()}
+
+    assert stated("alpha") == {"dist-a": "1.0"}
+    installation.distribution("dist-x", {"alpha.rules": {"mine": "x:RULES"}}, version="3.1")
+    assert stated("alpha") == {"dist-a": "1.0", "dist-x": "3.1"}
+    assert stated("gamma") == {"dist-c": "1.0"}

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from bench_pruning.channels.rules import modules
 from bench_pruning.channels.rules.modules import ModuleRule
 from bench_pruning.channels.tracing import trace
-from harness.errors import PluginError
 
 IMAGES = torch.randn(1, 3, 16, 16)
 
@@ -47,8 +46,8 @@ def install(monkeypatch, rules):
     module = types.ModuleType("third_party_rules")
     module.RULES = rules
     monkeypatch.setitem(sys.modules, "third_party_rules", module)
-    point = EntryPoint("third", "third_party_rules:RULES", modules.GROUP)
-    monkeypatch.setattr(modules, "entry_points", lambda group: [point] if group == modules.GROUP else [])
+    point = EntryPoint("third", "third_party_rules:RULES", modules.RULES)
+    monkeypatch.setattr(modules, "entry_points", lambda group: [point] if group == modules.RULES else [])
 
 
 def prunable():
@@ -79,7 +78,17 @@ def test_a_subclass_has_its_bases_rule(monkeypatch):
 
 
 @pytest.mark.parametrize("rules", [["no mapping"], {"some.Class": print}])
-def test_rules_of_another_form_name_their_entry_point(monkeypatch, rules):
+def test_rules_of_another_form_are_left_out_with_a_note(monkeypatch, rules):
     install(monkeypatch, rules)
-    with pytest.raises(PluginError, match=r"`third` \(third_party_rules:RULES\)"):
-        prunable()
+    found = trace(Network(), FakeTask(), IMAGES)
+    assert found.prunable
+    (note,) = found.notes
+    assert note.startswith("channel rules `third` (third_party_rules:RULES) are not used: they are no mapping")
+
+
+def test_rules_that_do_not_load_are_left_out_with_a_note(monkeypatch):
+    point = EntryPoint("third", "third_party_rules_that_are_not_there:RULES", modules.RULES)
+    monkeypatch.setattr(modules, "entry_points", lambda group: [point])
+    (note,) = trace(Network(), FakeTask(), IMAGES).notes
+    assert "`third`" in note
+    assert "ModuleNotFoundError" in note

@@ -45,7 +45,7 @@ def test_where_the_engine_is_at_fault_there_are_three_ways_on(monkeypatch):
         raise KeyError(MISTAKE)
 
     name = f"{Broken.__module__}.{Broken.__qualname__}"
-    rules = {**modules.installed_rules(), name: modules.ModuleRule(fails)}
+    rules = modules.InstalledRules({**modules.OWN, name: modules.ModuleRule(fails)})
     monkeypatch.setattr(modules, "installed_rules", lambda: rules)
     with pytest.raises(TraceError, match=MISTAKE) as caught:
         trace(nn.Sequential(nn.Conv2d(3, 4, 1), Broken()), FakeTask(), torch.zeros(1, 3, 4, 4))

@@ -110,7 +110,7 @@ class Trace:
         groups: Every group, pinned ones included, in the model's order.
         unreached: Convolutions and linear layers that no forward pass ran.
         macs: MACs of one prediction on the traced images, as a function of kept channels.
-        notes: What trying the trace has shown; empty if it held at once.
+        notes: What trying the trace has shown, and what rules could not be used; empty if it held at once.
     """
 
     groups: tuple[ChannelGroup, ...]

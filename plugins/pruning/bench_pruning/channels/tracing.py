@@ -14,6 +14,7 @@ from bench_pruning.channels.failing import told
 from bench_pruning.channels.flow import ChannelFlow
 from bench_pruning.channels.grouping import groups_of
 from bench_pruning.channels.groups import Trace
+from bench_pruning.channels.rules.modules import installed_rules
 from bench_pruning.channels.watching import watched
 from harness.errors import BenchError, TraceError
 
@@ -89,7 +90,7 @@ def traced(model: nn.Module, flow: ChannelFlow, notes: Iterable[str] = ()) -> Tr
         for path, module in model.named_modules()
         if isinstance(module, layers.CHANNEL_LAYERS) and not _is_used(path, module, used)
     ]
-    return Trace(groups=groups, unreached=tuple(unreached), macs=macs, notes=tuple(notes))
+    return Trace(groups=groups, unreached=tuple(unreached), macs=macs, notes=(*installed_rules().notes, *notes))
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ class Watching(TorchDispatchMode):
 @contextmanager
 def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
     """Follows labels through the forward passes in the block; nothing of it stays behind."""
-    rules = modules.installed_rules()
+    rules = modules.installed_rules().by_class
     handles: list[Any] = []
     try:
         for path, module in model.named_modules():

@@ -7,7 +7,7 @@ name of a class to a `ModuleRule`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from bench_pruning.channels.rules import heads
-from harness.errors import PluginError
+from bench_pruning.descriptors import RULES
+from harness.exhaustion import exhausted
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.flow import ChannelFlow
-
-GROUP = "bench_pruning.rules"
 
 
 @dataclass(frozen=True)
@@ -73,25 +72,40 @@ def rule_of(module: nn.Module, rules: Mapping[str, ModuleRule]) -> ModuleRule | 
     return next((rules[name] for name in names if name in rules), None)
 
 
-@lru_cache(maxsize=1)
-def installed_rules() -> dict[str, ModuleRule]:
-    """Returns our rules and those of installed distributions, by qualified class name.
+@dataclass(frozen=True)
+class InstalledRules:
+    """The rules of modules.
 
-    Raises:
-        PluginError: An entry point does not give a mapping of rules.
+    Attributes:
+        by_class: Rules by the qualified name of the class.
+        notes: What could not be used of other distributions, and why.
     """
-    rules = dict(OWN)
-    for point in entry_points(group=GROUP):
+
+    by_class: Mapping[str, ModuleRule]
+    notes: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def installed_rules() -> InstalledRules:
+    """Returns our rules and those of installed distributions.
+
+    Rules that are broken are left out with a note, for most models need none of them.
+    """
+    rules, notes = dict(OWN), []
+    for point in entry_points(group=RULES):
+        whose = f"channel rules `{point.name}` ({point.dist.name if point.dist else point.value}) are not used: "
         try:
             found: Any = point.load()
         except Exception as error:
-            message = f"the channel rules `{point.name}` cannot be loaded: {error!r}"
-            raise PluginError(message, f"Update or remove {point.dist.name if point.dist else point.value}.") from error
-        if not isinstance(found, Mapping) or not all(isinstance(rule, ModuleRule) for rule in found.values()):
-            message = f"the channel rules `{point.name}` ({point.value}) are no mapping of class names to ModuleRule"
-            raise PluginError(message, f"Update or remove {point.dist.name if point.dist else point.value}.")
-        rules.update(found)
-    return rules
+            if exhausted(error):
+                raise
+            notes.append(f"{whose}{error!r}")
+            continue
+        if isinstance(found, Mapping) and all(isinstance(rule, ModuleRule) for rule in found.values()):
+            rules.update(found)
+        else:
+            notes.append(f"{whose}they are no mapping of class names to ModuleRule")
+    return InstalledRules(rules, tuple(notes))
 
 
 def pooled_regions(flow: ChannelFlow, visit: Visit) -> None:
@@ -143,11 +157,39 @@ def fixed_width(flow: ChannelFlow, visit: Visit) -> None:
     flow.classes.pin(flow.seen_in(visit.path), visit.reason("has one stored width for several layers"))
 
 
-def stored_width(flow: ChannelFlow, visit: Visit) -> None:
-    """A module whose forward compares its input's channels with the attribute `channels`."""
-    size = int(visit.module.channels)  # type: ignore[arg-type]
-    ids = flow.attribute(f"{visit.path}.channels", size)
-    flow.unite(flow.channels(visit.inputs[0], 1), ids, visit.reason("stores its width"))
+def stored_width(attribute: str, where: Callable[[Visit], tuple[torch.Tensor, int]]) -> ModuleRule:
+    """Returns the rule of a module whose forward reshapes or compares by one stored number of channels.
+
+    Args:
+        attribute: The number.
+        where: Returns the tensor and the dimension that it is the size of.
+    """
+
+    def apply(flow: ChannelFlow, visit: Visit) -> None:
+        ids = flow.attribute(f"{visit.path}.{attribute}", int(getattr(visit.module, attribute)))
+        flow.unite(flow.channels(*where(visit)), ids, visit.reason("stores its width"))
+
+    return ModuleRule(apply)
+
+
+def returned_width(flow: ChannelFlow, visit: Visit) -> None:
+    """A module around which the network reshapes by the width of its input."""
+    reason = visit.reason("must return as many channels as it reads")
+    flow.unite(flow.channels(visit.inputs[0], 1), flow.channels(visit.outputs[0], 1), reason)
+
+
+def _read(visit: Visit) -> tuple[torch.Tensor, int]:
+    return visit.inputs[0], 1
+
+
+def _pooled(visit: Visit) -> tuple[torch.Tensor, int]:
+    module: Any = visit.module
+    return module.pooled_redu_conv.conv.weight, 0
+
+
+def _embedded(visit: Visit) -> tuple[torch.Tensor, int]:
+    module: Any = visit.module
+    return module.pos_embed, 2
 
 
 def counted_channels(flow: ChannelFlow, visit: Visit) -> None:
@@ -176,7 +218,11 @@ OWN: dict[str, ModuleRule] = {
         ModuleRule(deformable_convolution),
     ),
     **dict.fromkeys(
-        ("mmseg.models.backbones.swin.WindowMSA", "mmdet.models.backbones.swin.WindowMSA"),
+        (
+            "mmseg.models.backbones.swin.WindowMSA",
+            "mmdet.models.backbones.swin.WindowMSA",
+            "mmseg.models.backbones.twins.LocallyGroupedSelfAttention",
+        ),
         ModuleRule(heads.window_attention),
     ),
     **dict.fromkeys(
@@ -184,8 +230,19 @@ OWN: dict[str, ModuleRule] = {
         ModuleRule(heads.counted_stages),
     ),
     "torch.nn.modules.activation.MultiheadAttention": ModuleRule(heads.multihead_attention, opaque=True),
-    "mmcv.cnn.bricks.non_local._NonLocalNd": ModuleRule(fixed_width),
-    "mmseg.models.utils.encoding.Encoding": ModuleRule(stored_width),
+    **dict.fromkeys(
+        (
+            "mmcv.cnn.bricks.non_local._NonLocalNd",
+            "mmseg.models.decode_heads.knet_head.KernelUpdateHead",
+            "mmdet.models.dense_heads.tood_head.TaskDecomposition",
+        ),
+        ModuleRule(fixed_width),
+    ),
+    "mmseg.models.decode_heads.isa_head.SelfAttentionBlock": ModuleRule(returned_width),
+    "mmseg.models.decode_heads.apc_head.ACM": stored_width("channels", _pooled),
+    "mmseg.models.utils.encoding.Encoding": stored_width("channels", _read),
+    "mmdet.models.layers.se_layer.DyReLU": stored_width("channels", _read),
+    "mmdet.models.backbones.pvt.AbsolutePositionEmbedding": stored_width("pos_dim", _embedded),
     **dict.fromkeys(
         ("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.instancenorm._InstanceNorm"),
         ModuleRule(counted_channels),

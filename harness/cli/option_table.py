@@ -1,0 +1,87 @@
+"""What a plugin's options are, as `bench list --options NAME` shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+from harness.spec.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
+
+_KINDS = {"method": "bench.methods", "model": "bench.models", "dataset": "bench.datasets"}
+_LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+
+
+def options_of(name: str, registry: Registry) -> list[dict[str, Any]]:
+    """Returns each plugin of this name with its options: option, type, default, meaning.
+
+    Raises:
+        UserError: No method, model or data set that could be loaded has this name.
+    """
+    found, names = [], []
+    for kind, group in _KINDS.items():
+        for entry in registry.entries(group):
+            names.append(entry.name)
+            if entry.name == name and entry.descriptor is not None:
+                schema = entry.descriptor.options.model_json_schema()  # type: ignore[attr-defined]
+                rows = [_row(option, field, schema) for option, field in schema.get("properties", {}).items()]
+                found.append({"kind": kind, "name": name, "distribution": entry.distribution, "options": rows})
+    if not found:
+        message = f"--options: there is no method, model or data set called {name!r}"
+        raise UserError(message, did_you_mean(name, names, "plugins with options"))
+    return found
+
+
+def table(plugin: dict[str, Any]) -> object:
+    """Returns the options of a plugin as a table for people."""
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{plugin['kind']} {plugin['name']} of {plugin['distribution']}"
+    found = Table(title=title, title_justify="left", header_style="bold", min_width=60)
+    heads = ("option", "type", "default", "meaning")
+    for head in heads:
+        found.add_column(head, overflow="fold")
+    for row in plugin["options"]:
+        default = "(required)" if row["required"] else _written(row["default"])
+        found.add_row(*map(Text, (row["option"], row["type"], default, row["meaning"])))
+    return found if plugin["options"] else Text(f"{title} has no options.")
+
+
+def _row(option: str, field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "option": option,
+        "type": _type(field, schema),
+        "default": field.get("default"),
+        "required": option in schema.get("required", ()),
+        "meaning": field.get("description", ""),
+    }
+
+
+def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Returns a JSON Schema's type in words."""
+    if "$ref" in field:
+        return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
+    if "enum" in field:
+        return " | ".join(map(_written, field["enum"]))
+    if "const" in field:
+        return _written(field["const"])
+    if "anyOf" in field:
+        return " | ".join(_type(part, schema) for part in field["anyOf"])
+    if field.get("type") == "array":
+        items = field.get("items")
+        return f"list of {_type(items, schema)}" if items else "list"
+    limits = [f"{sign} {field[name]}" for name, sign in _LIMITS.items() if name in field]
+    kind = {"null": "none", "object": "mapping"}.get(field.get("type", ""), field.get("type", "any"))
+    return " ".join([kind, ", ".join(limits)]).strip()
+
+
+def _written(value: Any) -> str:
+    """Returns a value as it is written on the command line."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(map(_written, value)) or "(none)" if isinstance(value, (list, tuple)) else str(value)
