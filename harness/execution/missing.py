@@ -68,6 +68,13 @@ def _of_reductions(record: CellRecord) -> Iterator[tuple[str, str]]:
     for name in ("params", "macs"):
         if getattr(record.achieved, name) is None:
             yield f"achieved.{name}", _unfinished(record)
+    if record.target is None:
+        if record.ratio is None:
+            yield "target", f"the setting of {record.method} is not a ratio"
+        elif record.status == "complete":
+            yield "target", "the pipeline has several compressors, or removes nothing that its ratio is about"
+        else:
+            yield "target", _unfinished(record)
 
 
 def _unfinished(record: CellRecord) -> str:

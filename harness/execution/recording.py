@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.execution.missing import missing_reasons
 from harness.execution.states import StageStates
+from harness.execution.target import cell_target
 from harness.plan.cell import ModelPoint, PlannedCell
 from harness.plan.stage import Stage
 from harness.registry import MethodDescriptor, TaskDescriptor
@@ -65,6 +66,7 @@ class Recorder:
         primary = task.primary
         axis = self._methods[cell.method].axis
         figures = _Figures(points, primary.name, primary.higher_is_better, primary.unit)
+        achieved = _achieved(points, planned.points, files)
         record = CellRecord(
             cell=cell.name,
             benchmark=self._benchmark,
@@ -93,7 +95,8 @@ class Recorder:
             after_recovery=figures.after_recovery,
             retention=figures.retention,
             delta=figures.delta,
-            achieved=_achieved(points, planned.points, files),
+            achieved=achieved,
+            target=cell_target(planned, files, achieved, self._methods),
             latency=_latency(files[planned.measured]),
             checks=_checks(planned, files),
             stages=[self._cost(stage, files[stage]) for stage in planned.stages],

@@ -60,7 +60,13 @@ def _latency(value: Any, row: Row) -> str:
 
 
 def _status(value: Any, row: Row) -> str:
-    return f"{value}: {row['failure']}" if row.get("failure") else str(value)
+    if row.get("failure"):
+        return f"{value}: {row['failure']}"
+    return f"{value}, target missed" if row.get("target_missed") else str(value)
+
+
+def _yes(value: Any, row: Row) -> str:
+    return "yes" if value else "no"
 
 
 def _setting(value: Any, row: Row) -> str:
@@ -85,6 +91,7 @@ COLUMNS = {
         Column("channel_reduction", "channels", "fraction of channels removed", _percent),
         Column("macs_reduction", "MACs", "fraction of MACs removed", _percent),
         Column("param_reduction", "params", "fraction of parameters removed", _percent),
+        Column("target_missed", "missed", "whether the reduction is not the one that was asked for", _yes, right=False),
         Column("params", "params left", "parameters", _count),
         Column("macs", "MACs left", "MACs of one image", _count),
         Column("size_bytes", "bytes", "size of the weights file", _count),

@@ -80,6 +80,24 @@ class Achieved(_Part):
     macs: float | None = None
 
 
+class TargetResult(_Part):
+    """What was asked of a cell with one compressor, and what it reached.
+
+    Attributes:
+        of: What the ratio is a fraction of.
+        asked: The fraction to remove.
+        reached: The fraction that was removed, by all passes together.
+        missed: Whether what is left is more than 1 % away from what was wanted.
+        reason: Why it was missed.
+    """
+
+    of: str
+    asked: float
+    reached: float
+    missed: bool
+    reason: str | None = None
+
+
 class Quantiles(_Part):
     """Latency samples of one model in milliseconds."""
 
@@ -186,6 +204,7 @@ class CellRecord(_Part):
         retention: Last model / baseline (inverse where lower is better); `None` for decibels.
         delta: Last model - baseline.
         achieved: Reductions that were reached.
+        target: Whether they are what was asked for.
         latency: Candidate against baseline.
         checks: Verdicts of the self-checks.
         stages: Costs of the stages, shared ones included.
@@ -222,6 +241,7 @@ class CellRecord(_Part):
     retention: float | None = None
     delta: float | None = None
     achieved: Achieved = Field(default_factory=Achieved)
+    target: TargetResult | None = None
     latency: Latency | None = None
     checks: list[CheckResult] = Field(default_factory=list)
     stages: list[StageCost] = Field(default_factory=list)

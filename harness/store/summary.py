@@ -45,6 +45,7 @@ class SummaryRow(_Part):
     Attributes:
         failure: Kind of the failure.
         channel_reduction: Fraction of the channels that was removed; those of parameters and MACs likewise.
+        target_missed: Whether the reduction is not the one that was asked for.
         params: Parameters of the last model; MACs and bytes likewise.
         metric: Name of the primary metric.
         baseline_metric: The primary metric of the baseline, and before and after the last recovery.
@@ -70,6 +71,7 @@ class SummaryRow(_Part):
     channel_reduction: float | None
     param_reduction: float | None
     macs_reduction: float | None
+    target_missed: bool | None
     params: int | None
     macs: int | None
     size_bytes: int | None
@@ -151,6 +153,7 @@ def flatten(record: CellRecord) -> dict[str, Any]:
         "channel_reduction": record.achieved.channels,
         "param_reduction": record.achieved.params,
         "macs_reduction": record.achieved.macs,
+        "target_missed": record.target.missed if record.target else None,
         "params": size.params if size else None,
         "macs": size.macs if size else None,
         "size_bytes": size.bytes if size else None,

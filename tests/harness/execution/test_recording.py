@@ -11,7 +11,11 @@ from harness.store.record import read_record, write_record
 
 METHODS = {
     name: MethodDescriptor(name=name, summary="", implementation="x:Y", family="pruning", axis="ratio")
-    for name in ("l1", "fpgm")
+    for name in ("l1", "fpgm", "quantize")
+}
+METHODS |= {
+    name: MethodDescriptor(name=name, summary="", implementation="x:Y", family="recovery", kind="recovery")
+    for name in ("finetune", "none")
 }
 RECOVERED = [{"score": 0.8}, {"score": 0.2}, {"score": 0.6}]
 
@@ -87,7 +91,7 @@ def test_two_compressors_with_a_recovery_between_them(layout):
     record = record_of(layout, planned)
     assert (record.before_recovery, record.after_recovery) == (0.5, 0.7)  # of the last recovery
     assert record.retention == pytest.approx(0.5)  # of the last model
-    assert record.missing == {}
+    assert set(record.missing) == {"target"}
 
 
 def test_reductions_of_channels_are_each_of_what_was_left(layout):
@@ -98,7 +102,10 @@ def test_reductions_of_channels_are_each_of_what_was_left(layout):
         complete(layout, stage, achieved=achieved)
     record = record_of(layout, planned)
     assert record.achieved.channels == pytest.approx(0.6)
-    assert record.missing == {}
+    assert record.target is None
+    assert record.missing == {
+        "target": "the pipeline has several compressors, or removes nothing that its ratio is about"
+    }
     states = states_of(layout, planned)
     states.set(compressed[1], "failed", Failure(kind="oom", message="too big"))
     half = record_of(layout, planned, states)
@@ -111,6 +118,28 @@ def test_one_reduction_of_channels_is_exactly_what_the_method_says(layout):
     complete_cell(layout, planned)
     complete(layout, planned.points[1].made, achieved={"channels": 0.2})
     assert record_of(layout, planned).achieved.channels == 0.2
+
+
+@pytest.mark.parametrize(
+    ("removed", "missed", "reason"),
+    [(0.5, False, None), (0.504, False, None), (0.49, True, "at its floor"), (0.52, True, "at its floor")],
+)
+def test_a_target_is_missed_by_more_than_a_hundredth_of_what_should_be_left(layout, removed, missed, reason):
+    planned = make_cell()
+    complete_cell(layout, planned)
+    complete(
+        layout, planned.points[1].made, achieved={"channels": removed}, details={"target": {"reason": "at its floor"}}
+    )
+    target = record_of(layout, planned).target
+    assert (target.of, target.asked, target.reached) == ("channels", 0.5, removed)
+    assert (target.missed, target.reason) == (missed, reason)
+
+
+def test_a_missed_target_without_a_word_of_the_method(layout):
+    planned = make_cell()
+    complete_cell(layout, planned)
+    complete(layout, planned.points[1].made, achieved={"channels": 0.1})
+    assert record_of(layout, planned).target.reason == "the method does not say"
 
 
 def test_a_pipeline_that_removes_no_channels_says_so(layout):

@@ -230,6 +230,8 @@ def test_the_record_has_the_setting_asked_for_and_a_step_a_pass(registry, tmp_pa
     assert record.achieved.channels == pytest.approx(1 - 0.5**3), "each of what the one before it left"
     assert {check.step for check in record.checks} == {f"peel@0.5(steps=3) pass {number} of 3" for number in (1, 2, 3)}
     assert sum(stage.iterations for stage in record.stages if stage.kind == "recover") == 60
+    assert record.target.missed, "each pass of this invented method takes the whole ratio"
+    assert record.target.reason == "each pass keeps whole channels, and what it cannot remove adds up"
     assert record.missing == {}
 
 

@@ -8,7 +8,7 @@ from harness.report.formats import cell_text, heading, markdown
 from harness.report.rows import make_rows
 from harness.report.terminal import split_columns
 from harness.store.layout import Layout
-from harness.store.record import write_record
+from harness.store.record import TargetResult, write_record
 
 
 def rows_of(tmp_path, *records):
@@ -44,6 +44,15 @@ def test_missing_values_stay_visible(tmp_path):
     rows = rows_of(tmp_path, make_record("l1@0.5+finetune", status="failed"))
     assert cell_text(COLUMNS["latency_ratio"], rows[-1]) == MISSING
     assert cell_text(COLUMNS["status"], rows[-1]) == "failed: oom"
+
+
+def test_a_missed_target_is_marked(tmp_path):
+    target = TargetResult(of="macs", asked=0.7, reached=0.53, missed=True, reason="layers are at their floor")
+    records = [make_record("l1@0.5").model_copy(update={"target": target}), make_record("fpgm@0.5")]
+    _, met, missed = make_rows([Run(tmp_path, records)])
+    status, column = COLUMNS["status"], COLUMNS["target_missed"]
+    assert [cell_text(status, row) for row in (met, missed)] == ["complete", "complete, target missed"]
+    assert [cell_text(column, row) for row in (met, missed)] == [MISSING, "yes"]
 
 
 def test_the_metric_is_named_in_the_heading(tmp_path):
