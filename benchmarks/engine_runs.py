@@ -124,15 +124,15 @@ def forward(given: Subject) -> Any:
 
 def run_parts(given: Subject, ratio: float, watch: Stopwatch) -> nn.Module:
     """Traces, scores and prunes a copy, part by part; returns it."""
-    model, task, images = copy.deepcopy(given.model), given.task, given.images
+    model, task, images = given.model, given.task, given.images
     flow = watch.time("follow", lambda: follow(model, task, images))
     groups = watch.time("group", lambda: traced(model, flow)).prunable
     scores = watch.time("score", lambda: _scores(model, groups))
     kept = watch.time("allocate", lambda: allocate(scores, ratio, OPTIONS)).kept
     payload = watch.time("recipe", lambda: recipe(model, groups, kept))
-    watch.time("apply", lambda: surgery.apply(model, payload))
-    watch.time("verify", lambda: verify(given.model, model, task, images, groups, kept))
-    return model
+    pruned = watch.time("apply", lambda: surgery.pruned(model, payload))
+    watch.time("verify", lambda: verify(model, pruned, task, images, groups, kept))
+    return pruned
 
 
 def run_seven(given: Subject, ratios: tuple[float, ...]) -> None:
@@ -142,8 +142,7 @@ def run_seven(given: Subject, ratios: tuple[float, ...]) -> None:
     scores = _scores(model, groups)
     for ratio in ratios:
         kept = allocate(scores, ratio, OPTIONS).kept
-        pruned = copy.deepcopy(model)
-        surgery.apply(pruned, recipe(pruned, groups, kept))
+        surgery.pruned(model, recipe(model, groups, kept))
 
 
 def prepare(given: Subject) -> State:

@@ -65,6 +65,24 @@ def test_the_kept_weights_are_the_old_ones():
     assert model.norm.num_features == 8
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_pruned_copy_is_what_surgery_makes_and_shares_nothing(network):
+    model = randomize(network())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found, kept = every_other(model)
+    copied = surgery.pruned(model, recipe(model, found, kept))
+    with torch.no_grad():
+        for tensor in (*copied.parameters(), *copied.buffers()):
+            tensor.zero_()
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    again = surgery.pruned(model, recipe(model, found, kept))
+    pruned(model)
+    state = again.state_dict()
+    assert list(state) == list(model.state_dict())
+    assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
+    assert [p.requires_grad for p in again.parameters()] == [p.requires_grad for p in model.parameters()]
+
+
 def test_normalisation_and_width_attributes_follow():
     model = nn.Sequential(conv(3, 6), nn.LayerNorm(16), nn.Conv2d(6, 2, 1))
     model[1] = nn.LayerNorm(6)

@@ -271,6 +271,29 @@ def test_the_model_is_left_as_it_was():
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda weight: weight.data.mul_(2),
+        lambda weight: weight.detach()[1:].clamp_(max=0),
+        lambda weight: torch.mul(weight.data, 2, out=weight.data),
+        lambda weight: torch._foreach_add_([weight.data], 1),
+        lambda weight: setattr(weight, "data", torch.zeros_like(weight)),
+        lambda weight: setattr(weight.mul_(2), "data", torch.zeros_like(weight)),
+    ],
+)
+def test_weights_that_a_forward_pass_writes_to_are_put_back(write):
+    class Writing(Chain):
+        def forward(self, x):
+            write(self.second.weight)
+            return super().forward(x)
+
+    model = randomize(Writing())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert "first" in groups(model)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
 def test_a_failing_forward_names_the_module_and_leaves_no_hooks():
     model = nn.Sequential(conv(3, 4), nn.Sequential(conv(4, 4), conv(9, 4)), conv(4, 2)).eval()
     model[0].weight.requires_grad_(False)

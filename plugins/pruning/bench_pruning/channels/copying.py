@@ -14,19 +14,59 @@ from torch import nn
 from harness.errors import UnsupportedOperationError
 
 
-def copied(model: nn.Module) -> nn.Module:
+def copied(model: nn.Module, *, sharing: bool = False) -> nn.Module:
     """Returns a deep copy.
+
+    Args:
+        model: The model.
+        sharing: Whether the copy's parameters are new objects with the memory of the model's, to be read only or within
+            `Lent`. Buffers are always copied.
 
     Raises:
         UnsupportedOperationError: The model holds something that cannot be copied.
     """
+    lent = [parameter for parameter in model.parameters() if sharing and type(parameter) is nn.Parameter]
+    known = {id(each): nn.Parameter(each.detach(), requires_grad=each.requires_grad) for each in lent}
     try:
-        return copy.deepcopy(model)
+        return copy.deepcopy(model, dict(known))
     except (TypeError, RuntimeError) as error:
         message = f"{type(model).__name__} cannot be copied, which pruning needs for its checks: {error}"
         raise UnsupportedOperationError(
             message, "Keep locks, files and tensors with a graph out of the model's attributes."
         ) from error
+
+
+class Lent:
+    """Parameters that a copy shares with its model: what is about to be written to is saved, and put back.
+
+    Forward passes seldom write to parameters, so that hardly ever anything is saved.
+
+    Args:
+        model: Whose parameters they are.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._values: dict[int, list[torch.Tensor]] = {}
+        for parameter in model.parameters():
+            self._values.setdefault(_memory(parameter), []).append(parameter.detach())
+        self._saved: dict[int, list[torch.Tensor]] = {}
+
+    def save(self, tensor: torch.Tensor) -> None:
+        """Saves the parameters that share memory with a tensor, the first time."""
+        memory = _memory(tensor)
+        if memory in self._values and memory not in self._saved:
+            self._saved[memory] = [value.clone() for value in self._values[memory]]
+
+    def restore(self) -> None:
+        """Gives the parameters the values that they had."""
+        for memory, saved in self._saved.items():
+            for value, before in zip(self._values[memory], saved, strict=True):
+                value.copy_(before)
+        self._saved.clear()
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() or id(tensor)  # an empty one shares nothing
 
 
 @contextmanager

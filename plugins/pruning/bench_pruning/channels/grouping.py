@@ -15,7 +15,7 @@ from bench_pruning.channels.labels import DEPENDENT
 from harness.errors import TraceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
@@ -35,35 +35,42 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class _Class:
-    """Labels that go together: their indices at each place, and why they must stay."""
+class _Members:
+    """Classes of labels that are cut at the same places, in the order of the channels that they are.
 
-    root: int
-    indices: tuple[tuple[int, tuple[int, ...]], ...]
+    Attributes:
+        roots: Each class's label [channels].
+        owners: Numbers of places, ascending [entries]; a place where a class has several indices comes as often.
+        indices: Each class's index at each entry [channels, entries].
+        first: The entry of the first filter that makes the channels.
+        pinned: Why they must stay.
+        mixing: What mixes them.
+    """
+
+    roots: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    first: int
     pinned: str | None
     mixing: str | None
 
     @property
-    def signature(self) -> tuple[object, ...]:
-        counts = tuple((place, len(indices)) for place, indices in self.indices)
-        return (counts, self.pinned, self.mixing)
+    def position(self) -> tuple[int, int]:
+        """Place and index of the first filter that makes a channel."""
+        return int(self.owners[self.first]), int(self.indices[0, self.first])
 
 
 def groups_of(model: nn.Module, flow: ChannelFlow) -> tuple[tuple[ChannelGroup, ...], CostModel]:
     """Returns the channel groups, in the model's order, and the MACs of what the flow counted."""
     places, labels = _places(model, flow)
-    members: dict[tuple[object, ...], list[_Class]] = defaultdict(list)
-    for found in _classes(flow, places, labels):
-        members[found.signature].append(found)
-    ordered = sorted(members.values(), key=lambda classes: _first(classes[0], places))
     names: dict[str, int] = {}
-    groups, group_of_root = [], {}
-    for classes in ordered:
-        group = _group(classes, places, names)
+    groups, prunable = [], {}
+    for members in sorted(_members(flow, places, labels), key=lambda found: found.position):
+        group = _group(members, places, names)
         groups.append(group)
         if group.pinned_reason is None:
-            group_of_root.update(dict.fromkeys((found.root for found in classes), group.name))
-    return tuple(groups), _costs(flow, group_of_root)
+            prunable[group.name] = members.roots
+    return tuple(groups), _costs(flow, prunable)
 
 
 def _places(model: nn.Module, flow: ChannelFlow) -> tuple[list[_Place], list[NDArray[np.int64]]]:
@@ -81,90 +88,91 @@ def _places(model: nn.Module, flow: ChannelFlow) -> tuple[list[_Place], list[NDA
     return [place for _, place, _ in found], [ids for *_, ids in found]
 
 
-def _classes(flow: ChannelFlow, places: Sequence[_Place], labels: Sequence[NDArray[np.int64]]) -> Iterable[_Class]:
-    """Yields the classes of which some layer makes the channels."""
+def _members(flow: ChannelFlow, places: Sequence[_Place], labels: Sequence[NDArray[np.int64]]) -> Iterator[_Members]:
+    """Yields the classes of which some layer makes the channels, those that are alike together."""
     if not places:
         return
     roots = flow.classes.find(np.concatenate(labels))
     owner = np.repeat(np.arange(len(places)), [len(ids) for ids in labels])
     index = np.concatenate([np.arange(len(ids)) for ids in labels])
-    producing = np.array([place.role in layers.PRODUCING for place in places])
-    made = np.unique(roots[producing[owner]])
-    wanted = np.isin(roots, made)
+    roles = np.array([place.role for place in places])
+    made = np.zeros(len(flow.classes), dtype=bool)
+    made[roots[np.isin(roles, layers.PRODUCING)[owner]]] = True
+    wanted = made[roots]
     roots, owner, index = roots[wanted], owner[wanted], index[wanted]
-    order = np.lexsort((index, owner, roots))
+    order = np.argsort(roots, kind="stable")  # so that places and indices ascend within each class
     roots, owner, index = roots[order], owner[order], index[order]
     bounds = np.flatnonzero(np.diff(roots, prepend=-1, append=-1))
     pins, mixing = flow.classes.pins(), flow.classes.mixing()
-    for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        root = int(roots[start])
-        at: dict[int, list[int]] = defaultdict(list)
-        for place, position in zip(owner[start:end].tolist(), index[start:end].tolist(), strict=True):
-            at[place].append(position)
-        indices = tuple((place, tuple(positions)) for place, positions in at.items())
-        yield _Class(root, indices, pins.get(root), mixing.get(root))
+    alike: dict[tuple[bytes, str | None, str | None], list[int]] = defaultdict(list)
+    for start, end, root in zip(bounds[:-1].tolist(), bounds[1:].tolist(), roots[bounds[:-1]].tolist(), strict=True):
+        alike[owner[start:end].tobytes(), pins.get(root), mixing.get(root)].append(start)
+    for (owners, pinned, mixed), starts in alike.items():
+        entries = np.frombuffer(owners, dtype=owner.dtype)
+        first = _first(roles[entries].tolist())
+        found = index[np.array(starts)[:, None] + np.arange(len(entries))]
+        channels = np.argsort(found[:, first], kind="stable")
+        yield _Members(roots[starts][channels], entries, found[channels], first, pinned, mixed)
 
 
-def _first(found: _Class, places: Sequence[_Place]) -> tuple[int, int]:
-    """Returns place and index of the first filter that makes a channel."""
-    for wanted in (("producer",), layers.PRODUCING):
-        for place, indices in found.indices:
-            if places[place].role in wanted:
-                return place, indices[0]
-    raise AssertionError
+def _first(roles: list[Role]) -> int:
+    """Returns the position of the first filter that makes a channel."""
+    if "producer" in roles:
+        return roles.index("producer")
+    return next(position for position, role in enumerate(roles) if role in layers.PRODUCING)
 
 
-def _group(classes: list[_Class], places: Sequence[_Place], names: dict[str, int]) -> ChannelGroup:
-    classes = sorted(classes, key=lambda found: _first(found, places))
-    first, _ = _first(classes[0], places)
-    name = places[first].module or places[first].parameter
+def _group(members: _Members, places: Sequence[_Place], names: dict[str, int]) -> ChannelGroup:
+    first = places[members.position[0]]
+    name = first.module or first.parameter
     names[name] = names.get(name, 0) + 1
     slots = []
-    for position, (place, _) in enumerate(classes[0].indices):
-        pairs = sorted((i, channel) for channel, found in enumerate(classes) for i in found.indices[position][1])
-        at = places[place]
+    bounds = np.flatnonzero(np.diff(members.owners, prepend=-1, append=-1)).tolist()
+    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        indices = members.indices[:, start:end].ravel()
+        order = np.argsort(indices)
+        at = places[int(members.owners[start])]
         slots.append(
             ParameterSlot(
                 module=at.module,
                 parameter=at.parameter,
                 dim=at.dim,
                 role=at.role,
-                indices=tuple(index for index, _ in pairs),
-                channels=tuple(channel for _, channel in pairs),
+                indices=tuple(indices[order].tolist()),
+                channels=tuple((order // (end - start)).tolist()),
             )
         )
+    size = len(members.roots)
     return ChannelGroup(
         name=name if names[name] == 1 else f"{name}#{names[name]}",
-        size=len(classes),
+        size=size,
         slots=tuple(slots),
-        pinned_reason=classes[0].pinned or (DEPENDENT if len(classes) == 1 else None),
-        mixing=classes[0].mixing,
+        pinned_reason=members.pinned or (DEPENDENT if size == 1 else None),
+        mixing=members.mixing,
     )
 
 
-def _costs(flow: ChannelFlow, group_of_root: Mapping[int, str]) -> CostModel:
+def _costs(flow: ChannelFlow, groups: Mapping[str, NDArray[np.int64]]) -> CostModel:
+    """Returns what the flow counted, as products of widths.
+
+    Args:
+        flow: The labels.
+        groups: The label of each channel, of every group that can be pruned.
+    """
+    names, sizes = list(groups), [len(roots) for roots in groups.values()]
+    group_of = np.full(len(flow.classes), -1)
+    for number, roots in enumerate(groups.values()):
+        group_of[roots] = number
+
     def width(ids: NDArray[np.int64]) -> Width:
-        counts: dict[str, int] = defaultdict(int)
-        fixed = 0
-        for root in flow.classes.find(ids).tolist():
-            if root in group_of_root:
-                counts[group_of_root[root]] += 1
-            else:
-                fixed += 1
-        return Width(fixed, tuple((name, count) for name, count in counts.items()))
-
-    sizes: dict[str, int] = defaultdict(int)
-    for name in group_of_root.values():
-        sizes[name] += 1
-
-    def per_channel(found: Width) -> Width:
-        if any(count % sizes[name] for name, count in found.groups):
+        owners = group_of[flow.classes.find(ids)]
+        numbers, counts = np.unique(owners[owners >= 0], return_counts=True)
+        found = list(zip(numbers.tolist(), counts.tolist(), strict=True))
+        if any(count % sizes[number] for number, count in found):
             message = "a product has different numbers of indices for the channels of one group"
             raise TraceError(message, "This is a defect of the channel engine; please report the model.")
-        return Width(found.fixed, tuple((name, count // sizes[name]) for name, count in found.groups))
+        each = tuple((names[number], count // sizes[number]) for number, count in found)
+        return Width(int((owners < 0).sum()), each)
 
-    terms = (
-        CostTerm(product.coefficient, tuple(per_channel(width(ids)) for ids in product.factors))
-        for product in flow.products
-    )
+    terms = (CostTerm(product.coefficient, tuple(map(width, product.factors))) for product in flow.products)
     return CostModel(tuple(terms)).merged()

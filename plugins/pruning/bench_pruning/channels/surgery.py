@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from bench_pruning.channels.copying import copied
 from bench_pruning.channels.layers import synchronize
 from bench_pruning.channels.payload import Payload, read_payload
 from bench_pruning.channels.recipe import place_of, structure, value_of
@@ -47,6 +48,27 @@ def apply(model: nn.Module, recipe: Mapping[str, Any]) -> None:
             getattr(module, attribute)[entry] = after
     for path in {name.rpartition(".")[0] for name in payload.kept}:
         synchronize(model.get_submodule(path))
+
+
+def pruned(model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
+    """Returns a copy without the channels that a recipe removes; the model stays as it is.
+
+    What goes is never copied.
+
+    Args:
+        model: A model with the shapes that the recipe was made for.
+        recipe: As for `apply`.
+
+    Raises:
+        ShapeMismatchError: The recipe is none, or does not fit the model.
+        UnsupportedOperationError: The model holds something that cannot be copied.
+    """
+    smaller = copied(model, sharing=True)
+    lent = set(smaller.parameters())
+    apply(smaller, recipe)
+    for parameter in lent.intersection(smaller.parameters()):
+        parameter.data = parameter.data.clone()
+    return smaller
 
 
 def _selected(value: torch.Tensor | int, dim: int, indices: list[int]) -> torch.Tensor | int:

@@ -9,7 +9,7 @@ import torch
 
 from bench_pruning.advice import OWN_FAULT, WAYS_ON
 from bench_pruning.channels import layers, modes
-from bench_pruning.channels.copying import copied, restored_randomness
+from bench_pruning.channels.copying import Lent, copied, restored_randomness
 from bench_pruning.channels.failing import told
 from bench_pruning.channels.flow import ChannelFlow
 from bench_pruning.channels.grouping import groups_of
@@ -51,24 +51,25 @@ def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
     """Returns the labels of a model after its forward passes, in training and for inference.
 
     A copy on the CPU is followed: a forward pass may leave anything behind, and operations that have an
-    implementation for an accelerator of their own would hide what they do.
+    implementation for an accelerator of their own would hide what they do. On the CPU it shares the model's
+    parameters; what is written to them is undone.
 
     Raises:
         TraceError: A forward pass fails.
         UnsupportedOperationError: The model cannot be copied.
     """
-    network = copied(model).cpu()
-    flow = ChannelFlow(network)
+    network = copied(model, sharing=True).cpu()
+    flow, lent = ChannelFlow(network), Lent(network)
     samples = images.cpu()
     with restored_randomness():
         try:
             modes.set_traceable(network)
-            with watched(network, flow):
+            with watched(network, flow, lent):
                 outputs = list(task.forward(network, samples))
             _pin_outputs(flow, outputs)
             modes.set_inference(network)
             flow.counting = True
-            with watched(network, flow):
+            with watched(network, flow, lent):
                 outputs = [task.predict(network, samples)]
             _pin_outputs(flow, outputs)
         except PASSED_ON:
@@ -76,7 +77,7 @@ def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
         except Exception as error:
             where = f"`{flow.path}`" if flow.path else type(model).__name__
             message = f"the forward pass failed in {where} while tracing: {told(error, flow.arguments)}"
-            raise TraceError(message, WAYS_ON if _runs(network, task, samples) else OWN_FAULT) from error
+            raise TraceError(message, WAYS_ON if _runs(copied(model).cpu(), task, samples) else OWN_FAULT) from error
     _pin_shared(network, flow)
     return flow
 

@@ -160,8 +160,7 @@ class _Trial:
         """Returns what goes wrong without half of each group, or `None`."""
         for draw in range(DRAWS):
             kept = _draw(groups, even=draw == 0, seed=draw)
-            pruned = copied(self._dense)
-            surgery.apply(pruned, recipe(pruned, groups, kept))
+            pruned = surgery.pruned(self._dense, recipe(self._dense, groups, kept))
             fault = (self._forward(pruned) or self._loss(pruned)) if draw == 0 else None
             if fault is not None:
                 return fault

@@ -18,22 +18,32 @@ from bench_pruning.channels.rules.contraction import AttentionScales
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench_pruning.channels.copying import Lent
     from bench_pruning.channels.flow import ChannelFlow
     from bench_pruning.channels.rules.modules import ModuleRule
 
 
 class Watching(TorchDispatchMode):
-    """Applies the rule of every ATen operation to a flow."""
+    """Applies the rule of every ATen operation to a flow.
 
-    def __init__(self, flow: ChannelFlow) -> None:
+    Args:
+        flow: The labels.
+        lent: Parameters that are not the watched network's own.
+    """
+
+    def __init__(self, flow: ChannelFlow, lent: Lent) -> None:
         super().__init__()
         self._flow = flow
+        self._lent = lent
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Runs the operation, then its rule."""
         del types
+        if func._schema.is_mutable:
+            for tensor in _written(func, args, kwargs or {}):
+                self._lent.save(tensor)
         result = func(*args, **(kwargs or {}))
         if not self._flow.skipped:
             call = Call(func, args, kwargs or {}, result)
@@ -44,8 +54,14 @@ class Watching(TorchDispatchMode):
 
 
 @contextmanager
-def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
-    """Follows labels through the forward passes in the block; nothing of it stays behind."""
+def watched(model: nn.Module, flow: ChannelFlow, lent: Lent) -> Iterator[None]:
+    """Follows labels through the forward passes in the block; nothing of it stays behind.
+
+    Args:
+        model: The network.
+        flow: The labels.
+        lent: Parameters that are not the network's own; what the block does to them is undone at its end.
+    """
     rules = modules.installed_rules().by_class
     handles: list[Any] = []
     try:
@@ -55,11 +71,22 @@ def watched(model: nn.Module, flow: ChannelFlow) -> Iterator[None]:
             enter, leave = _hooks(flow, path, modules.rule_of(module, rules))
             handles.append(module.register_forward_pre_hook(enter, prepend=True))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))
-        with torch.no_grad(), modes.unfused(), AttentionScales(flow), Watching(flow):
+        with torch.no_grad(), modes.unfused(), AttentionScales(flow), Watching(flow, lent):
             yield
     finally:
+        lent.restore()
         for handle in handles:
             handle.remove()
+
+
+def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
+    """Yields the tensors that an operation writes to."""
+    for argument, value in zip(func._schema.arguments, args, strict=False):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            yield from _tensors(value)
+    for argument in func._schema.arguments:
+        if argument.name in kwargs and argument.alias_info is not None and argument.alias_info.is_write:
+            yield from _tensors(kwargs[argument.name])
 
 
 def _hooks(flow: ChannelFlow, path: str, rule: ModuleRule | None) -> tuple[Callable[..., None], Callable[..., None]]:
