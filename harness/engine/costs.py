@@ -27,10 +27,16 @@ def count_macs(model: nn.Module, task: Task, images: torch.Tensor) -> int:
     fused = torch.backends.mha.get_fastpath_enabled()
     # Fused attention is one operation, which the counter takes for none.
     torch.backends.mha.set_fastpath_enabled(False)
+    # The counter hooks gradients of what modules read, which fails for views made without them.
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
     try:
         with torch.no_grad(), counter:
             task.predict(model, images)
     finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
         torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops()) // 2
 

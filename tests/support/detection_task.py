@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench_segmentation.models.tuples import with_tuples
 from bench_segmentation.task import initialize
 from harness.registry.task import Task
 
@@ -30,13 +31,13 @@ class Detection(Task):
         return "mmdet"
 
     def build(self, config: Mapping[str, Any]) -> nn.Module:
-        from mmdet.registry import MODELS
+        from mmdet.registry import MODELS, TASK_UTILS
         from mmengine.config import ConfigDict
         from mmengine.model import revert_sync_batchnorm
         from mmengine.registry import DefaultScope
 
         with DefaultScope.overwrite_default_scope(self.setup()):
-            network = revert_sync_batchnorm(MODELS.build(ConfigDict(config)))
+            network = revert_sync_batchnorm(MODELS.build(ConfigDict(with_tuples(config, MODELS, TASK_UTILS))))
             initialize(network)
         return network
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench_pruning.channels import verification
 from bench_pruning.channels.costs import parameter_costs
@@ -284,14 +285,29 @@ def _leak(dense: nn.Module, result: Compression, task: Task, images: torch.Tenso
         for dimension, kept in recipe.get(name, {}).items():
             removed = sorted(set(range(tensor.shape[int(dimension)])) - set(kept))
             tensor.data.index_fill_(int(dimension), torch.tensor(removed), 0)
-    pruned = copy.deepcopy(result.model)
+    pruned, narrowed = copy.deepcopy(result.model), _Narrowed()
     try:
-        expected, found = (_outputs(model.double(), task, [images.double()]) for model in (dense, pruned))
+        with narrowed:
+            expected, found = (_outputs(model.double(), task, [images.double()]) for model in (dense, pruned))
     except RuntimeError as error:
         if "dtype" not in str(error):
             raise
         return None  # its code makes 32-bit tensors
-    return _distance(expected, found)
+    return None if narrowed.found else _distance(expected, found)
+
+
+class _Narrowed(TorchDispatchMode):
+    """Notes whether a network rounds what it computed in 64 bits to 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func._overloadpacket is torch.ops.aten._to_copy:
+            self.found |= (args[0].dtype, result.dtype) == (torch.float64, torch.float32)
+        return result
 
 
 @torch.no_grad()

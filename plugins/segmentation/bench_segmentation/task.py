@@ -51,7 +51,7 @@ class Segmentation(Task):
         scope = self.setup()
         try:
             with DefaultScope.overwrite_default_scope(scope):
-                network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(with_tuples(dict(config)))))
+                network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(with_tuples(dict(config), MODELS))))
         except (ImportError, KeyError, AssertionError, TypeError, ValueError, AttributeError) as error:
             reason = str(error) or type(error).__name__
             message = f"the {config.get('type')} config cannot be built with the installed mmseg: {reason}"

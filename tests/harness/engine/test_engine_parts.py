@@ -86,6 +86,22 @@ def test_products_that_are_added_in_place_count_too(batch):
     assert count_macs(nn.Identity(), InPlace(), torch.zeros(1, 3, 2, 2)) == math.prod(batch) * 3 * 4 * 5
 
 
+def test_modules_that_read_views_of_parameters_count_and_parameters_stay_trainable():
+    class Viewing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.codes, self.frozen = nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(2), requires_grad=False)
+            self.layer = nn.Linear(3, 5)
+
+    class Task:
+        def predict(self, model, images):
+            return model.layer(model.codes.view(4, 3))
+
+    model = Viewing()
+    assert count_macs(model, Task(), torch.zeros(1, 3, 2, 2)) == 4 * 3 * 5
+    assert [parameter.requires_grad for parameter in model.parameters()] == [True, False, True, True]
+
+
 def test_fused_attention_counts_too():
     class Tokens:
         def predict(self, model, images):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS
 
 from bench_segmentation.models.tuples import with_tuples
 from bench_segmentation.models.zoo import MMSegZoo
@@ -18,14 +19,16 @@ def _mmseg():
 
 
 def test_a_parameter_whose_default_is_a_tuple_gets_one():
-    found = with_tuples({"type": "LRASPPHead", "branch_channels": [32, 64], "in_index": [0, 1, 2], "channels": 8})
+    found = with_tuples(
+        {"type": "LRASPPHead", "branch_channels": [32, 64], "in_index": [0, 1, 2], "channels": 8}, MODELS
+    )
     assert found == {"type": "LRASPPHead", "branch_channels": (32, 64), "in_index": [0, 1, 2], "channels": 8}
 
 
 def test_classes_are_found_at_any_depth_and_what_is_none_stays():
     backbone = {"type": "ResNet", "strides": [1, 2], "norm_cfg": {"type": "BN", "eps": 1e-5}, "unknown": [1]}
     config = {"type": "EncoderDecoder", "heads": [{"backbone": backbone}], "init": {"type": "NoSuchClass", "x": [1]}}
-    assert with_tuples(config) == {**config, "heads": [{"backbone": {**backbone, "strides": (1, 2)}}]}
+    assert with_tuples(config, MODELS) == {**config, "heads": [{"backbone": {**backbone, "strides": (1, 2)}}]}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from harness.errors import UnsupportedOperationError
+from harness.exhaustion import exhausted
 
 
 def copied(model: nn.Module, *, sharing: bool = False) -> nn.Module:
@@ -30,6 +31,8 @@ def copied(model: nn.Module, *, sharing: bool = False) -> nn.Module:
     try:
         return copy.deepcopy(model, dict(known))
     except (TypeError, RuntimeError) as error:
+        if exhausted(error):
+            raise
         message = f"{type(model).__name__} cannot be copied, which pruning needs for its checks: {error}"
         raise UnsupportedOperationError(
             message, "Keep locks, files and tensors with a graph out of the model's attributes."

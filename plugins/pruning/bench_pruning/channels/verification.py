@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench_pruning.channels import modes
 from bench_pruning.channels.copying import copied
+from bench_pruning.channels.precision import Promoted
 from bench_pruning.channels.recipe import value_of
 from bench_pruning.channels.statistics import Recorded, Replayed
 from harness.exhaustion import exhausted
@@ -76,7 +77,8 @@ class _PrunedModelFails(Exception):
 def _in_double_precision(masked: nn.Module, pruned: nn.Module, task: Task, images: torch.Tensor) -> Check | None:
     """Returns the comparison in 64 bits, which tells rounding from a wrong index; `None` if a model is not for them."""
     try:
-        found = _compared(copied(masked).double(), copied(pruned).double(), task, images.double())
+        with Promoted():
+            found = _compared(copied(masked).double(), copied(pruned).double(), task, images.double())
     except (RuntimeError, TypeError, ValueError, _PrunedModelFails) as error:
         if exhausted(error):
             raise

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.registry import Registry
 
 
-def with_tuples(config: Any) -> Any:
+def with_tuples(config: Any, *registries: Registry) -> Any:
     """Returns a model config in which each class gets a tuple where the default of its parameter is one.
 
-    Model configs are kept as JSON, where a tuple is a list, and some of mmseg's classes refuse lists. Call it within
-    mmseg's default scope.
-    """
-    from mmseg.registry import MODELS
+    Model configs are kept as JSON, where a tuple is a list, and some classes of OpenMMLab refuse lists. Call it within
+    the default scope of the registries.
 
+    Args:
+        config: The config, or a part of it.
+        registries: Where its classes are.
+    """
     if isinstance(config, list):
-        return [with_tuples(item) for item in config]
+        return [with_tuples(item, *registries) for item in config]
     if not isinstance(config, dict):
         return config
-    kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
-    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()} if kind else {}
-    items = {key: with_tuples(item) for key, item in config.items()}
+    name = config.get("type")
+    kind = next(filter(None, (each.get(name) for each in registries)), None) if isinstance(name, str) else None
+    defaults = {key: each.default for key, each in inspect.signature(kind).parameters.items()} if kind else {}
+    items = {key: with_tuples(item, *registries) for key, item in config.items()}
     return {key: _like(item, defaults.get(key)) for key, item in items.items()}
 
 

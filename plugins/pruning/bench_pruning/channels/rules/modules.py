@@ -235,6 +235,7 @@ OWN: dict[str, ModuleRule] = {
             "mmcv.cnn.bricks.non_local._NonLocalNd",
             "mmseg.models.decode_heads.knet_head.KernelUpdateHead",
             "mmdet.models.dense_heads.tood_head.TaskDecomposition",
+            "mmdet.models.layers.transformer.utils.ConditionalAttention",
         ),
         ModuleRule(fixed_width),
     ),
