@@ -190,7 +190,8 @@ def _listed(names: Sequence[str], *, verbose: bool) -> str:
 
 
 def _percent(fraction: float | None) -> str:
-    return "?" if fraction is None else f"{fraction:.0%}"
+    """Returns percents; less than all is never rounded up to all."""
+    return "?" if fraction is None else f"{fraction if fraction >= 1 else min(fraction, 0.99):.0%}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -20,14 +20,22 @@ def options_of(name: str, registry: Registry) -> list[dict[str, Any]]:
     Raises:
         UserError: No method, model or data set that could be loaded has this name.
     """
-    found, names = [], []
+    found: list[dict[str, Any]] = []
+    names: list[str] = []
+    broken: dict[str, str] = {}
     for kind, group in _KINDS.items():
         for entry in registry.entries(group):
+            if entry.descriptor is None:
+                broken |= {entry.name: entry.error}
+                continue
             names.append(entry.name)
-            if entry.name == name and entry.descriptor is not None:
+            if entry.name == name:
                 schema = entry.descriptor.options.model_json_schema()  # type: ignore[attr-defined]
                 rows = [_row(option, field, schema) for option, field in schema.get("properties", {}).items()]
                 found.append({"kind": kind, "name": name, "distribution": entry.distribution, "options": rows})
+    if not found and name in broken:
+        message = f"--options: {name!r} cannot be loaded: {broken[name]}"
+        raise UserError(message, "`bench list` shows where it comes from.")
     if not found:
         message = f"--options: there is no method, model or data set called {name!r}"
         raise UserError(message, did_you_mean(name, names, "plugins with options"))

@@ -166,12 +166,20 @@ def _require_planned_sources(job: StageJob, registry: Registry) -> None:
     Raises:
         UserError: It names the distribution.
     """
-    now = registry.sources()
+    now = registry.sources(_extension_groups(job, registry))
     for planned in job.fields.plugins.values():
         name = str(planned["distribution"])
         if planned["source"] is not None and now.get(name) != planned["source"]:
             message = f"the source of {name} was changed while the run was going on"
             raise UserError(message, "Run the same command again: what depends on it will be run anew.")
+
+
+def _extension_groups(job: StageJob, registry: Registry) -> set[str]:
+    """Returns the groups by which other distributions change what the stage's compressor does."""
+    asked = job.fields.parameters.get("method")
+    if asked is None:
+        return set()
+    return set(registry.method(_qualified(job, "method", asked["name"])).descriptor.extended_by)
 
 
 def _dataset(registry: Registry, job: StageJob) -> Dataset[Any]:

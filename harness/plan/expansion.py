@@ -172,11 +172,16 @@ def _complete(written: Pipeline, benchmark: Benchmark, choices: Choices) -> Pipe
     pipeline = with_default_recoveries(written, choices.describe)
     for step in pipeline.steps:
         for call in step.calls:
-            _check_call(call, choices.method(call).plugin.descriptor, benchmark)
+            require_setting(call, choices.method(call).plugin.descriptor, benchmark.ratio_of)
     return pipeline
 
 
-def _check_call(call: MethodCall, descriptor: MethodDescriptor, benchmark: Benchmark) -> None:
+def require_setting(call: MethodCall, descriptor: MethodDescriptor, ratio_of: str = "channels") -> None:
+    """Raises if a call's setting is none of its method's axis.
+
+    Raises:
+        UserError: There is one too many or too few, or it is of another kind or out of range.
+    """
     setting = call.setting
     if descriptor.axis is None and setting is not None:
         message = f"{call}: method {call.name} takes no setting"
@@ -185,7 +190,7 @@ def _check_call(call: MethodCall, descriptor: MethodDescriptor, benchmark: Bench
         message = f"{call}: method {call.name} needs a {descriptor.axis}"
         raise UserError(message, f"Write e.g. {call.name}@{'0.5' if descriptor.axis == 'ratio' else 'int8'}.")
     if descriptor.axis == "ratio":
-        _check_ratio(call, descriptor, benchmark.ratio_of)
+        _check_ratio(call, descriptor, ratio_of)
     if descriptor.axis == "precision" and isinstance(setting, float):
         message = f"{call}: {setting} is not a precision"
         raise UserError(message, f"Write e.g. {call.name}@int8.")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import UserError
 from harness.plan.choice import Choice, Choices, stated
-from harness.plan.expansion import choose_datasets, choose_task
+from harness.plan.expansion import choose_datasets, choose_task, require_setting
 from harness.plan.identity import StageFields
 from harness.plan.job import StageJob
 from harness.plan.protection import protected_calls
@@ -172,6 +172,7 @@ def _call(text: str, choices: Choices) -> MethodCall:
 
 def _settings(call: MethodCall, descriptor: MethodDescriptor) -> Sequence[Setting | None]:
     if descriptor.axis is None or call.setting is not None:
+        require_setting(call, descriptor)
         return (call.setting,)
     if descriptor.axis == "ratio":
         return RATIOS

@@ -142,9 +142,15 @@ class Registry:
             self._extending[groups] = find_extensions(groups, self._path)
         return self._extending[groups]
 
-    def sources(self) -> dict[str, str | None]:
-        """Returns the source hash of every distribution with plugins, by its name; `None` if not editable."""
-        return {claim.source.name: claim.source.source_hash for claim in self._claims}
+    def sources(self, extended_by: Collection[str] = ()) -> dict[str, str | None]:
+        """Returns the source hash of every distribution with plugins, by its name; `None` if not editable.
+
+        Args:
+            extended_by: Groups of plugins' own, whose distributions count too.
+        """
+        found = {source.name: source for source in self._extensions(tuple(extended_by))}
+        found.update({claim.source.name: claim.source for claim in self._claims})
+        return {name: source.source_hash for name, source in found.items()}
 
     def entries(self, group: str) -> list[Entry]:
         """Returns all that claims a name in a group, by task and name; what does not load, with its error.

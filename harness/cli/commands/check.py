@@ -39,6 +39,8 @@ def check(
     Each is built with random weights on the CPU and traced, 30, 50 and 70 % of its channels are removed, and every
     smaller model passes the checks of a benchmark, its artifact's round trip included. Ends with 1 if a model fails.
     """
+    import os
+    import sys
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
@@ -77,7 +79,9 @@ def check(
     if as_json:
         typer.echo(CheckFile(status=status, models=tuple(found)).model_dump_json(indent=2))
     else:
-        print_checks(Console(), found, verbose=verbose)
+        # A file or a pipe has no width, and a table that is folded to 80 columns cannot be read.
+        wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 240
+        print_checks(Console(width=wide), found, verbose=verbose)
     if status == "fails":
         from harness.cli.exits import SOME_CELL_FAILED
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +12,7 @@ from harness.engine.costs import count_macs, count_params
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.workbench import Workbench, model_config
 from harness.exhaustion import exhausted
+from harness.registry.copying import private_copy
 from harness.store.artifact import ModelBase, ModelFile
 
 
@@ -31,8 +31,12 @@ class Subject:
     macs: int | None
 
     def private_copy(self) -> nn.Module:
-        """Returns a copy that may be changed."""
-        return copy.deepcopy(self.source.model)
+        """Returns a copy that may be changed.
+
+        Raises:
+            UnsupportedOperationError: The model holds something that cannot be copied.
+        """
+        return private_copy(self.source.model)
 
 
 def build_subject(bench: Workbench) -> Subject:

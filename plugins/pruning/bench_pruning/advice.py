@@ -8,6 +8,12 @@ WAYS_ON = (
 )
 """Hint of every error that says that a model cannot be traced or pruned."""
 
+NOT_THE_COPY = (
+    "The model runs, but a copy of it does not: its forward pass reads what hooks, closures or attributes of a weight "
+    "keep, which still belong to the original. Keep such things in attributes of modules."
+)
+"""Hint where the model cannot be worked on."""
+
 OWN_FAULT = (
     "The model fails so without being traced, too: mend its code or its config for images of this size, or report it."
 )

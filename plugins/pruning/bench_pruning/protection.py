@@ -50,6 +50,13 @@ def protected_groups(model: nn.Module, groups: Iterable[ChannelGroup], patterns:
     return frozenset(name for name, protected in names.items() if protected)
 
 
+def protected_around(path: str, patterns: Sequence[str]) -> str:
+    """Returns the outermost module that a pattern names and that a path lies in, or is; empty if there is none."""
+    parts = path.split(".")
+    outer = (".".join(parts[: length + 1]) for length in range(len(parts)))
+    return next((each for each in outer if each and any(fnmatchcase(each, pattern) for pattern in patterns)), "")
+
+
 def _no_match(pattern: str, paths: list[str], model: str) -> UserError:
     matches = " or ".join(repr(match) for match in close_matches(pattern.rstrip(".*"), paths))
     top = ", ".join(dict.fromkeys(path.partition(".")[0] for path in paths))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench_segmentation.models.components import ignore_index
 from bench_segmentation.models.tuples import with_tuples
 from harness.errors import UserError
+from harness.exhaustion import exhausted
 from harness.registry.task import Batch, Task
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class Segmentation(Task):
         try:
             with DefaultScope.overwrite_default_scope(scope):
                 network: nn.Module = revert_sync_batchnorm(MODELS.build(ConfigDict(with_tuples(dict(config), MODELS))))
-        except (ImportError, KeyError, AssertionError, TypeError, ValueError, AttributeError) as error:
+        except (ImportError, KeyError, AssertionError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if exhausted(error):
+                raise
             reason = str(error) or type(error).__name__
             message = f"the {config.get('type')} config cannot be built with the installed mmseg: {reason}"
             hint = "Install what it names (compiled mmcv operations, mmdet, mmpretrain) or choose another model."

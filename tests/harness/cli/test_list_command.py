@@ -25,7 +25,7 @@ class Found:
 
     def entries(self, group):
         entry = SimpleNamespace(name="alpha", distribution="dist", descriptor=SimpleNamespace(options=Sample))
-        broken = SimpleNamespace(name="beta", distribution="dist", descriptor=None)
+        broken = SimpleNamespace(name="beta", distribution="dist", descriptor=None, error="ImportError: x")
         return [entry, broken] if group == "bench.methods" else []
 
 
@@ -41,6 +41,11 @@ def test_options_have_types_limits_defaults_and_meanings():
         "flag": ("boolean", True, False),
     }
     assert plugin["options"][0]["meaning"] == "Must be written."
+
+
+def test_a_plugin_that_cannot_be_loaded_says_why():
+    with pytest.raises(UserError, match="'beta' cannot be loaded: ImportError: x"):
+        options_of("beta", Found())
 
 
 def test_the_table_says_what_can_be_written(bench, monkeypatch):

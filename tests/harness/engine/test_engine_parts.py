@@ -15,6 +15,7 @@ from harness.engine.stages.recover import _fresh, merge_recipes
 from harness.engine.training import train
 from harness.engine.workbench import model_config, open_workbench, resolve_device
 from harness.errors import CheckFailedError, NonFiniteLossError, ShapeMismatchError, UserError
+from harness.plan.choice import stated
 from harness.plan.job import StageJob
 from harness.plan.plan import make_plan
 from harness.registry import Check, LoaderRequest, TrainingRecipe, discover
@@ -337,3 +338,26 @@ def test_sources_that_changed_since_planning_are_refused(job):
     changed = job.model_copy(update={"fields": job.fields.model_copy(update={"plugins": plugins})})
     with pytest.raises(UserError, match="was changed while the run was going on"):
         open_workbench(changed, lambda done, total, text: None)
+
+
+def test_a_distribution_that_only_extends_the_method_is_no_changed_source(job, tmp_path, monkeypatch):
+    """Rules of modules that are still being edited: what was planned with them is run with them."""
+    (tmp_path / "rules_of_tests.py").write_text("RULES = {}")
+    info = tmp_path / "rules_of_tests-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: rules-of-tests\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[bench_pruning.rules]\nmine = rules_of_tests:RULES\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = discover()
+    planned = registry.provenance(registry.method("l2"))
+    assert planned["rules-of-tests"]["source"] is not None
+    fields = job.fields
+    method = {"name": "l2", "options": {}}
+    extended = fields.model_copy(
+        update={
+            "parameters": {**fields.parameters, "method": method},
+            "plugins": {**fields.plugins, **stated("method", planned)},
+        }
+    )
+    opened = open_workbench(job.model_copy(update={"fields": extended}), lambda done, total, text: None)
+    assert opened.parameters["method"] == method

@@ -5,10 +5,11 @@ import torch
 from pruning_fakes import FakeTask
 from torch import nn
 
-from bench_pruning.advice import OWN_FAULT, WAYS_ON
+from bench_pruning.advice import NOT_THE_COPY, OWN_FAULT, WAYS_ON
 from bench_pruning.channels.failing import failing_line, shapes_of, told
 from bench_pruning.channels.rules import modules
 from bench_pruning.channels.tracing import trace
+from bench_pruning.channels.trial import tried_trace
 from harness.errors import TraceError
 
 
@@ -62,3 +63,35 @@ def test_shapes_of_nested_arguments():
 def test_an_error_that_was_never_raised_has_no_line():
     assert failing_line(ValueError("x")) == ""
     assert told(ValueError("one\ntwo"), torch.zeros(1)) == "ValueError: one on [1]"
+
+
+def test_a_protected_module_need_not_be_followed(monkeypatch):
+    def fails(flow, visit):
+        raise KeyError(MISTAKE)
+
+    name = f"{Broken.__module__}.{Broken.__qualname__}"
+    rules = modules.InstalledRules({**modules.OWN, name: modules.ModuleRule(fails)})
+    monkeypatch.setattr(modules, "installed_rules", lambda: rules)
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(Broken()), nn.Conv2d(4, 6, 1), nn.Conv2d(6, 2, 1))
+    found = tried_trace(model, FakeTask(), torch.zeros(1, 3, 4, 4), protect=["1"])
+    assert [group.name for group in found.prunable] == ["2"]
+    assert "is protected, and cannot be followed" in dict(found.pinned)["0"]
+
+
+def test_a_model_of_which_a_copy_does_not_run_is_told_so():
+    class Hooked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.seen = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1), []
+            self.first.register_forward_hook(lambda module, args, output: seen.append(output))
+
+        def forward(self, x):
+            self.first(x)
+            return self.second(seen[-1 if self is original[0] else 99])
+
+    seen, original = [], []
+    model = Hooked()
+    original.append(model)
+    with pytest.raises(TraceError, match="IndexError") as caught:
+        trace(model, FakeTask(), torch.zeros(1, 3, 4, 4))
+    assert caught.value.hint == NOT_THE_COPY

@@ -4,6 +4,7 @@ from bench_segmentation.models.config_file import digest, read_model
 from bench_segmentation.models.zoo import MMSegZoo, _config_folder, fingerprint
 from harness.errors import UserError
 from harness.registry import DatasetMeta, Options
+from harness.registry.distribution import hash_of_packages
 
 META = DatasetMeta(splits=("val",), input_size=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, classes=("a", "b", "c"))
 
@@ -85,3 +86,35 @@ def test_classes_of_other_packages_are_named_with_their_module(files, monkeypatc
     assert config["backbone"] == {"type": "registered_here.RegisteredHere"}
     assert config["decode_head"]["type"] == "FCNHead"
     assert config["decode_head"]["num_classes"] == 3, "adapted like a member of the zoo"
+
+
+def test_the_packages_that_a_file_imports_count_too(files, monkeypatch):
+    monkeypatch.syspath_prepend(files)
+    module = files / "imported_here.py"
+    path = files / "own.py"
+
+    def digest_of(head):
+        hash_of_packages.cache_clear()
+        path.write_text(f"{head}\nmodel = dict(type='EncoderDecoder')")
+        return fingerprint(str(path))
+
+    heads = ("custom_imports = dict(imports=['imported_here'])", "import imported_here", "from imported_here import x")
+    module.write_text("x = 1")
+    before = [digest_of(head) for head in heads]
+    assert [digest_of(head) for head in heads] == before
+    module.write_text("x = 2")
+    assert not set(before) & {digest_of(head) for head in heads}
+
+
+def test_a_file_that_is_based_on_itself_is_a_users_mistake(files):
+    (files / "a.py").write_text("_base_ = './b.py'")
+    (files / "b.py").write_text("_base_ = ['./a.py']")
+    with pytest.raises(UserError, match="is based on itself"):
+        fingerprint(str(files / "a.py"))
+
+
+def test_a_model_without_a_part_is_a_users_mistake(files):
+    path = files / "own.py"
+    path.write_text("model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', num_classes=19))")
+    with pytest.raises(UserError, match="has no backbone"):
+        MMSegZoo(options=Options(), member=str(path)).config(META)

@@ -6,6 +6,7 @@ from torch import nn
 
 from bench_segmentation.models.plain import plain_segmentor
 from bench_segmentation.task import Segmentation
+from harness.errors import UserError
 from harness.registry import DatasetMeta
 
 META = DatasetMeta(
@@ -59,3 +60,24 @@ def test_the_loss_is_the_data_sets_and_has_gradients(built):
     batch = {"inputs": [torch.zeros(3, 32, 32, dtype=torch.uint8)], "data_samples": [sample]}
     task.loss(model.train(), batch).backward()
     assert model.backbone.conv.bias.grad.abs().sum() > 0
+
+
+class Answers(nn.Module):
+    """Logits as a mapping has them, or something else."""
+
+    def __init__(self, classes, key):
+        super().__init__()
+        self.conv, self.key = nn.Conv2d(3, classes, 4, stride=4), key
+
+    def forward(self, images):
+        return {self.key: self.conv(images), "aux": None}
+
+
+def test_a_mapping_has_its_logits_under_out():
+    def made(key):
+        return Segmentation().build(plain_segmentor(META, {"type": f"{__name__}.Answers", "classes": 3, "key": key}))
+
+    images = torch.randn(2, 3, 32, 32)
+    assert Segmentation().predict(made("out"), images).shape == (2, 3, 32, 32)
+    with pytest.raises(UserError, match="returns a dict where logits"):
+        Segmentation().predict(made("logits"), images)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from mmengine.registry import DefaultScope
+from mmengine.registry import DefaultScope, Registry
 from mmseg.registry import MODELS
 
 from bench_segmentation.models.tuples import with_tuples
@@ -38,3 +38,18 @@ def test_classes_are_found_at_any_depth_and_what_is_none_stays():
 def test_networks_that_refuse_lists_are_built_from_json(member, meta):
     config = json.loads(json.dumps(MMSegZoo(options=Options(), member=member).config(meta)))
     assert Segmentation().build(config) is not None
+
+
+def test_defaults_of_bases_and_inner_tuples_count():
+    class Base:
+        def __init__(self, sizes=((1, 2), (3, 4)), own=(5,)):
+            pass
+
+    class Handed(Base):
+        def __init__(self, own=None, **kwargs):
+            pass
+
+    registry = Registry("tests")
+    registry.register_module(module=Handed)
+    found = with_tuples({"type": "Handed", "sizes": [[7, 8]], "own": [9]}, registry)
+    assert found == {"type": "Handed", "sizes": ((7, 8),), "own": [9]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from harness.errors import UnsupportedOperationError
-from harness.exhaustion import exhausted
+from harness.registry.copying import private_copy
 
 
 def copied(model: nn.Module, *, sharing: bool = False) -> nn.Module:
@@ -28,21 +26,14 @@ def copied(model: nn.Module, *, sharing: bool = False) -> nn.Module:
     """
     lent = [parameter for parameter in model.parameters() if sharing and type(parameter) is nn.Parameter]
     known = {id(each): nn.Parameter(each.detach(), requires_grad=each.requires_grad) for each in lent}
-    try:
-        return copy.deepcopy(model, dict(known))
-    except (TypeError, RuntimeError) as error:
-        if exhausted(error):
-            raise
-        message = f"{type(model).__name__} cannot be copied, which pruning needs for its checks: {error}"
-        raise UnsupportedOperationError(
-            message, "Keep locks, files and tensors with a graph out of the model's attributes."
-        ) from error
+    return private_copy(model, dict(known))
 
 
 class Lent:
     """Parameters that a copy shares with its model: what is about to be written to is saved, and put back.
 
-    Forward passes seldom write to parameters, so that hardly ever anything is saved.
+    Forward passes seldom write to parameters, so that hardly ever anything is saved. What no operation of torch writes
+    (NumPy through a view of the memory) is not seen.
 
     Args:
         model: Whose parameters they are.
@@ -69,7 +60,8 @@ class Lent:
 
 
 def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr() or id(tensor)  # an empty one shares nothing
+    """Returns what tensors that share memory have in common; a sparse or an empty one shares nothing."""
+    return (tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0) or id(tensor)
 
 
 @contextmanager

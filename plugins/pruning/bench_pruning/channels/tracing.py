@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench_pruning.advice import OWN_FAULT, WAYS_ON
+from bench_pruning.advice import NOT_THE_COPY, OWN_FAULT, WAYS_ON
 from bench_pruning.channels import layers, modes
 from bench_pruning.channels.copying import Lent, copied, restored_randomness
 from bench_pruning.channels.failing import told
@@ -16,6 +16,7 @@ from bench_pruning.channels.grouping import groups_of
 from bench_pruning.channels.groups import Trace
 from bench_pruning.channels.rules.modules import installed_rules
 from bench_pruning.channels.watching import watched
+from bench_pruning.protection import protected_around
 from harness.errors import BenchError, TraceError
 
 if TYPE_CHECKING:
@@ -47,16 +48,29 @@ def trace(model: nn.Module, task: Task, images: torch.Tensor) -> Trace:
     return traced(model, follow(model, task, images))
 
 
-def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
+def follow(
+    model: nn.Module,
+    task: Task,
+    images: torch.Tensor,
+    protect: Sequence[str] = (),
+    unfollowed: frozenset[str] = frozenset(),
+) -> ChannelFlow:
     """Returns the labels of a model after its forward passes, in training and for inference.
 
     A copy on the CPU is followed: a forward pass may leave anything behind, and operations that have an
     implementation for an accelerator of their own would hide what they do. On the CPU it shares the model's
     parameters; what is written to them is undone.
 
+    Args:
+        model: The network.
+        task: Its `forward` runs all heads, auxiliary ones included; `predict` what inference computes.
+        images: Normalised images [N, 3, H, W].
+        protect: Layers that stay whole, so that those which cannot be followed need not be.
+        unfollowed: Paths of such layers, if they are known.
+
     Raises:
         TraceError: A forward pass fails.
-        UnsupportedOperationError: The model cannot be copied.
+        UnsupportedOperationError: The model cannot be copied, or a copy does not run.
     """
     network = copied(model, sharing=True).cpu()
     flow, lent = ChannelFlow(network), Lent(network)
@@ -64,20 +78,23 @@ def follow(model: nn.Module, task: Task, images: torch.Tensor) -> ChannelFlow:
     with restored_randomness():
         try:
             modes.set_traceable(network)
-            with watched(network, flow, lent):
+            with watched(network, flow, lent, unfollowed):
                 outputs = list(task.forward(network, samples))
             _pin_outputs(flow, outputs)
             modes.set_inference(network)
             flow.counting = True
-            with watched(network, flow, lent):
+            with watched(network, flow, lent, unfollowed):
                 outputs = [task.predict(network, samples)]
             _pin_outputs(flow, outputs)
         except PASSED_ON:
             raise
         except Exception as error:
+            left_alone = protected_around(flow.path, protect)
+            if left_alone and left_alone not in unfollowed:
+                return follow(model, task, images, protect, unfollowed | {left_alone})
             where = f"`{flow.path}`" if flow.path else type(model).__name__
             message = f"the forward pass failed in {where} while tracing: {told(error, flow.arguments)}"
-            raise TraceError(message, WAYS_ON if _runs(copied(model).cpu(), task, samples) else OWN_FAULT) from error
+            raise TraceError(message, _way_on(model, task, images)) from error
     _pin_shared(network, flow)
     return flow
 
@@ -92,6 +109,14 @@ def traced(model: nn.Module, flow: ChannelFlow, notes: Iterable[str] = ()) -> Tr
         if isinstance(module, layers.CHANNEL_LAYERS) and not _is_used(path, module, used)
     ]
     return Trace(groups=groups, unreached=tuple(unreached), macs=macs, notes=(*installed_rules().notes, *notes))
+
+
+def _way_on(model: nn.Module, task: Task, images: torch.Tensor) -> str:
+    """Returns what a person can do about a trace that failed: it depends on what runs when nobody watches."""
+    if _runs(copied(model).cpu(), task, images.cpu()):
+        return WAYS_ON
+    with modes.restored_flags(model), modes.restored_buffers(model):
+        return NOT_THE_COPY if _runs(model, task, images) else OWN_FAULT
 
 
 @torch.no_grad()

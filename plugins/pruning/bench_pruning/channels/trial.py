@@ -81,7 +81,7 @@ def tried_trace(
         TraceError: A forward pass of the model itself fails.
         UnsupportedOperationError: There is no end of modules that fail when they are pruned.
     """
-    flow = follow(model, task, images)
+    flow = follow(model, task, images, protect)
     trial = _Trial(model, task, images, batch)
     notes: list[str] = []
     for _ in range(ATTEMPTS):

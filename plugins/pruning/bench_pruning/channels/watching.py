@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bench_pruning.channels.rules.modules import ModuleRule
 
 
+STATISTICS = ("running_mean", "running_var")
+"""Arguments that operations may write to without saying so."""
+
+
 class Watching(TorchDispatchMode):
     """Applies the rule of every ATen operation to a flow.
 
@@ -41,9 +45,8 @@ class Watching(TorchDispatchMode):
     ) -> Any:
         """Runs the operation, then its rule."""
         del types
-        if func._schema.is_mutable:
-            for tensor in _written(func, args, kwargs or {}):
-                self._lent.save(tensor)
+        for tensor in _written(func, args, kwargs or {}):
+            self._lent.save(tensor)
         result = func(*args, **(kwargs or {}))
         if not self._flow.skipped:
             call = Call(func, args, kwargs or {}, result)
@@ -54,13 +57,14 @@ class Watching(TorchDispatchMode):
 
 
 @contextmanager
-def watched(model: nn.Module, flow: ChannelFlow, lent: Lent) -> Iterator[None]:
+def watched(model: nn.Module, flow: ChannelFlow, lent: Lent, unfollowed: Collection[str] = ()) -> Iterator[None]:
     """Follows labels through the forward passes in the block; nothing of it stays behind.
 
     Args:
         model: The network.
         flow: The labels.
         lent: Parameters that are not the network's own; what the block does to them is undone at its end.
+        unfollowed: Paths of modules that nothing is followed in.
     """
     rules = modules.installed_rules().by_class
     handles: list[Any] = []
@@ -68,7 +72,8 @@ def watched(model: nn.Module, flow: ChannelFlow, lent: Lent) -> Iterator[None]:
         for path, module in model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
                 continue
-            enter, leave = _hooks(flow, path, modules.rule_of(module, rules))
+            rule = modules.UNFOLLOWED if path in unfollowed else modules.rule_of(module, rules)
+            enter, leave = _hooks(flow, path, rule)
             handles.append(module.register_forward_pre_hook(enter, prepend=True))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))
         with torch.no_grad(), modes.unfused(), AttentionScales(flow), Watching(flow, lent):
@@ -80,13 +85,13 @@ def watched(model: nn.Module, flow: ChannelFlow, lent: Lent) -> Iterator[None]:
 
 
 def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
-    """Yields the tensors that an operation writes to."""
-    for argument, value in zip(func._schema.arguments, args, strict=False):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            yield from _tensors(value)
+    """Yields the tensors that an operation writes to, statistics of normalisation included, of which none is said."""
+    names = [argument.name for argument in func._schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
     for argument in func._schema.arguments:
-        if argument.name in kwargs and argument.alias_info is not None and argument.alias_info.is_write:
-            yield from _tensors(kwargs[argument.name])
+        marked = argument.alias_info is not None and argument.alias_info.is_write
+        if marked or argument.name in STATISTICS:
+            yield from _tensors(given.get(argument.name))
 
 
 def _hooks(flow: ChannelFlow, path: str, rule: ModuleRule | None) -> tuple[Callable[..., None], Callable[..., None]]:

@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
+from harness.registry.distribution import hash_of_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+OPENMMLAB = ("mmengine", "mmcv", "mmseg", "mmdet", "mmpretrain", "torch")
+"""Packages that count by their version."""
+
+IMPORTS = "custom_imports"
 
 
 def read_model(path: Path, name: str, *, own: bool) -> dict[str, Any]:
@@ -42,7 +49,7 @@ def read_model(path: Path, name: str, *, own: bool) -> dict[str, Any]:
 
 
 def digest(path: Path, installed: Callable[[], Path]) -> str:
-    """Returns the SHA-256 of a config file and of the files that it is based on; runs none of them.
+    """Returns the SHA-256 of a config file, the files it is based on, and the packages it imports; runs none of them.
 
     Args:
         path: The file.
@@ -52,13 +59,36 @@ def digest(path: Path, installed: Callable[[], Path]) -> str:
         UserError: A file does not exist or is no Python.
     """
     found = hashlib.sha256()
+    modules: set[str] = set()
     for file in _with_bases(path, installed):
         found.update(file.read_bytes())
+        modules |= set(_imported(ast.parse(file.read_text(encoding="utf-8"))))
+    for package in sorted({module.partition(".")[0] for module in modules} - set(OPENMMLAB)):
+        found.update(hash_of_packages((package,)).encode())
     return found.hexdigest()
 
 
-def _with_bases(path: Path, installed: Callable[[], Path]) -> Iterator[Path]:
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Yields the modules that a config file imports: its `custom_imports`, and what it imports as a program.
+
+    Relative ones are bases, which are files of their own.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == IMPORTS for t in node.targets):
+            # `dict(imports=[...])`, `{"imports": [...]}`, or one name
+            literals = [part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
+            yield from (text for text in literals if isinstance(text, str) and text != "imports")
+
+
+def _with_bases(path: Path, installed: Callable[[], Path], above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yields a config file and, in order and depth first, its bases."""
+    if path in above:
+        message = f"config {above[0]}: {path} is based on itself"
+        raise UserError(message, "Take the circle out of `_base_`.")
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         bases = [base for node in tree.body for base in _bases(node, path, installed)]
@@ -67,7 +97,7 @@ def _with_bases(path: Path, installed: Callable[[], Path]) -> Iterator[Path]:
         raise UserError(message, "Mend the file, or the `_base_` that names it.") from error
     yield path
     for base in bases:
-        yield from _with_bases(base, installed)
+        yield from _with_bases(base, installed, (*above, path))
 
 
 def _bases(node: ast.stmt, path: Path, installed: Callable[[], Path]) -> Iterator[Path]:
@@ -108,6 +138,6 @@ def _type_name(kind: str | type) -> str:
             return kind
     else:
         found = kind
-    if found.__module__.partition(".")[0] in ("mmseg", "mmengine", "mmcv", "mmdet", "mmpretrain", "torch"):
+    if found.__module__.partition(".")[0] in OPENMMLAB:
         return kind.rpartition(".")[2] if isinstance(kind, str) else found.__name__
     return f"{found.__module__}.{found.__qualname__}"

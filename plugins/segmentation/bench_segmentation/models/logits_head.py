@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
-if TYPE_CHECKING:
-    import torch
+from harness.errors import UserError
 
 
 class LogitsHead(BaseDecodeHead):
@@ -23,6 +24,14 @@ class LogitsHead(BaseDecodeHead):
         del self.conv_seg  # the network has its own classifier
 
     def forward(self, inputs: Any) -> torch.Tensor:
-        """Returns the network's logits [N, classes, h, w]; of several outputs the last."""
-        logits: torch.Tensor = inputs[-1] if isinstance(inputs, (list, tuple)) else inputs
+        """Returns the network's logits [N, classes, h, w]: of several outputs the last, of a mapping its `out`.
+
+        Raises:
+            UserError: The network returns something else.
+        """
+        logits = inputs[-1] if isinstance(inputs, (list, tuple)) else inputs
+        logits = logits.get("out") if isinstance(logits, Mapping) else logits
+        if not isinstance(logits, torch.Tensor):
+            message = f"the network returns a {type(inputs).__name__} where logits [N, classes, h, w] are needed"
+            raise UserError(message, "Return a tensor, a list whose last entry is one, or a mapping with `out`.")
         return logits

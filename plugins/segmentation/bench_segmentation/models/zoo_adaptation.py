@@ -33,6 +33,10 @@ def adapt(model: dict[str, Any], meta: DatasetMeta, name: str) -> dict[str, Any]
     if config.get("type") not in SEGMENTORS:
         message = f"{name} is a {config.get('type')}, not one of {', '.join(SEGMENTORS)}"
         raise UserError(message, "Choose a plain semantic segmentation config.")
+    for key in ("backbone", "decode_head"):
+        if key not in config:
+            message = f"{name} has no {key}"
+            raise UserError(message, f"Give its `model` a `{key}`, which a {config['type']} needs.")
     config["data_preprocessor"] = data_preprocessor(meta)
     test = config.get("test_cfg") or {}
     config["test_cfg"] = {key: value for key, value in test.items() if key not in SLIDING_KEYS} | {"mode": "whole"}

@@ -32,7 +32,7 @@ class Visit:
     Attributes:
         module: The module.
         path: Where it is in the network.
-        inputs: All tensors among its positional arguments, nested ones in order.
+        inputs: All tensors among its arguments, positional ones first, nested ones in order.
         outputs: All tensors among its results.
     """
 
@@ -96,7 +96,7 @@ def installed_rules() -> InstalledRules:
         whose = f"channel rules `{point.name}` ({point.dist.name if point.dist else point.value}) are not used: "
         try:
             found: Any = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if exhausted(error):
                 raise
             notes.append(f"{whose}{error!r}")
@@ -150,6 +150,15 @@ def deformable_convolution(flow: ChannelFlow, visit: Visit) -> None:
         flow.unite(rows, flow.channels(module.bias, 0), reason)
     for output in visit.outputs:
         flow.carry(output, 1, rows)
+
+
+def unfollowed(flow: ChannelFlow, visit: Visit) -> None:
+    """A module that is protected and cannot be followed: what it reads stays, and what it makes is fixed."""
+    for tensor in visit.inputs:
+        flow.pin(flow.read(tensor), visit.reason("is protected, and cannot be followed"))
+
+
+UNFOLLOWED = ModuleRule(unfollowed, opaque=True)
 
 
 def fixed_width(flow: ChannelFlow, visit: Visit) -> None:
