@@ -64,14 +64,15 @@ class PruningMethod(Compressor[PruningOptions]):
             statistics: What `collect` returned.
         """
 
-    def collect(self, model: nn.Module, context: Context) -> Statistics:
+    def collect(self, model: nn.Module, groups: Sequence[BoundGroup], context: Context) -> Statistics:
         """Returns statistics of the calibration data, streamed once for all groups; by default none.
 
         Args:
-            model: The trained model.
+            model: The trained model; it stays as it is.
+            groups: The groups that will be scored.
             context: The door to data and task.
         """
-        del model, context
+        del model, groups, context
         return {}
 
     def prepare(self, model: nn.Module, context: Context) -> State:
@@ -86,12 +87,13 @@ class PruningMethod(Compressor[PruningOptions]):
         found = tried_trace(model, context.task, context.example_images(), batch, self.options.protect)
         _require_prunable(model, found)
         protected = protected_groups(model, found.prunable, self.options.protect)
-        statistics = self.collect(model, context)
+        groups = [BoundGroup(group, model) for group in found.prunable]
+        statistics = self.collect(model, groups, context)
         scores: dict[str, torch.Tensor] = {}
-        for done, group in enumerate(found.prunable, start=1):
+        for done, group in enumerate(groups, start=1):
             with torch.no_grad():
-                scores[SCORES + group.name] = self._checked(group, self.score(BoundGroup(group, model), statistics))
-            context.progress(done, len(found.prunable), group.name)
+                scores[SCORES + group.name] = self._checked(group.group, self.score(group, statistics))
+            context.progress(done, len(groups), group.name)
         data = {
             "groups": [group.to_json() for group in found.prunable],
             "pinned": [{"module": path, "reason": reason} for path, reason in found.pinned],

@@ -148,7 +148,8 @@ def test_a_wrong_group_that_no_trial_saw_fails_the_check(monkeypatch):
 
 def test_a_criterion_may_collect_statistics_once():
     class Collected(PruningMethod):
-        def collect(self, model, context):
+        def collect(self, model, groups, context):
+            assert [group.name for group in groups] == ["first", "second"]
             assert model.first.out_channels == 8
             return {"offset": torch.tensor(2.0)}
 

@@ -50,7 +50,12 @@ class BoundGroup:
 
         Channels that do not occur in the slot have rows of zeros. The result may share the weights' memory: read only.
         """
-        whole = self.tensor(slot).movedim(slot.dim, 0).flatten(1)
+        return self.rows_of(slot, self.tensor(slot))
+
+    def rows_of(self, slot: ParameterSlot, tensor: torch.Tensor) -> torch.Tensor:
+        """Returns the part of a tensor like a slot's parameter (its gradient) that belongs to each channel, [C, D]."""
+        whole = tensor.movedim(slot.dim, 0)
+        whole = whole.reshape(len(whole), -1)
         if slot.indices == slot.channels == tuple(range(self.size)) and len(whole) == self.size:
             return whole
         values = whole[list(slot.indices)]
@@ -58,6 +63,12 @@ class BoundGroup:
         rows = values.new_zeros(self.size, max(position) + 1, values.shape[1])
         rows[list(slot.channels), position] = values
         return rows.flatten(1)
+
+    def summed(self, slot: ParameterSlot, values: torch.Tensor) -> torch.Tensor:
+        """Returns values [..., W] of a layer's W channels as those of the group's [..., C]; tied ones are added."""
+        indices, channels = (torch.tensor(numbers, device=values.device) for numbers in (slot.indices, slot.channels))
+        result = values.new_zeros(*values.shape[:-1], self.size)
+        return result.index_add_(-1, channels, values.index_select(-1, indices))
 
     def filters(self) -> torch.Tensor:
         """Returns the raw filters that produce the channels, one row a channel, [C, D].

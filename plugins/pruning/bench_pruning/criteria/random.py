@@ -10,6 +10,8 @@ import torch
 from bench_pruning.method import PruningMethod, Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from bench_pruning.channels.bound import BoundGroup
@@ -23,9 +25,9 @@ class Random(PruningMethod):
     layer do not depend on which others exist.
     """
 
-    def collect(self, model: nn.Module, context: Context) -> Statistics:
+    def collect(self, model: nn.Module, groups: Sequence[BoundGroup], context: Context) -> Statistics:
         """Returns the seed that the groups' generators are derived from."""
-        del model
+        del model, groups
         return {"seed": torch.randint(2**62, (1,), generator=context.generator("random"))}
 
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:

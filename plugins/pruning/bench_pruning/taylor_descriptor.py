@@ -1,0 +1,35 @@
+"""What the Taylor criterion offers, without torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench_pruning.descriptors import PruningOptions, pruning_method
+
+
+class TaylorOptions(PruningOptions):
+    """Options of the Taylor criterion; as in the paper, channels of all layers are ranked together."""
+
+    allocation: Literal["uniform", "global"] = Field(
+        default="global",
+        description="uniform: the same ratio in every group; global: one ranking over all groups.",
+    )
+    normalizer: Literal["none", "mean", "max"] = Field(
+        default="none", description="What a group's scores are divided by before they are ranked globally."
+    )
+    variant: Literal["gate", "bn", "per_sample", "weight"] = Field(
+        default="gate",
+        description="gate: gradients of gates behind normalisation, squared for each mini-batch; bn: the same from its "
+        "parameters; per_sample: squared for each image; weight: squared for each weight.",
+    )
+
+
+TAYLOR = pruning_method(
+    name="taylor",
+    summary="Channels whose removal changes the loss least, to first order (Molchanov et al., 2019).",
+    implementation="bench_pruning.criteria.taylor:Taylor",
+    options=TaylorOptions,
+    needs=frozenset({"weights", "forward", "gradients", "samples"}),
+)
