@@ -82,6 +82,16 @@ L2 = pruning_method(
     summary="Filters with the smallest Euclidean norm.",
     implementation="bench_pruning.criteria.l2:L2",
 )
+GROUP_L1 = pruning_method(
+    name="group_l1",
+    summary="Absolute weights of whole coupled groups, what reads a channel included (Fang et al., 2023).",
+    implementation="bench_pruning.criteria.group_norm:GroupL1",
+)
+GROUP_L2 = pruning_method(
+    name="group_l2",
+    summary="Squared weights of whole coupled groups, what reads a channel included (Fang et al., 2023).",
+    implementation="bench_pruning.criteria.group_norm:GroupL2",
+)
 FPGM = pruning_method(
     name="fpgm",
     summary="Filters nearest to the geometric median, replaceable by the others (He et al., 2019).",
