@@ -103,7 +103,14 @@ def gate_places(
 
 
 def channel_dimension(module: nn.Module, output: torch.Tensor) -> int:
-    """Returns the dimension of a layer's result that its channels are."""
+    """Returns the dimension of a layer's result that its channels are.
+
+    A layer normalisation of another package may run over dimension 1 of maps, as ConvNeXt's does.
+    """
+    if isinstance(module, nn.LayerNorm) and type(module).forward is not nn.LayerNorm.forward:
+        width = module.normalized_shape[-1]  # a tuple of integers, whatever its annotation
+        if output.dim() == 4 and output.shape[1] == width:  # noqa: PLR2004 - [N, C, H, W]
+            return 1
     return output.dim() - 1 if isinstance(module, CHANNELS_LAST) else 1
 
 

@@ -11,8 +11,9 @@ from harness.errors import UnsupportedOperationError
 
 if TYPE_CHECKING:
     from bench_pruning.channels.bound import BoundGroup
+    from bench_pruning.channels.groups import Role
 
-MEMBERS = ("producer", "depthwise", "norm", "consumer")
+MEMBERS: tuple[Role, ...] = ("producer", "depthwise", "norm", "consumer")
 """Roles of the weights that count; biases do not."""
 
 
