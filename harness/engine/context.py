@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import torch
 from mmengine.runner import Runner
 from torch import nn
 
+from harness.engine.budgeted import train_under
 from harness.engine.costs import count_macs
 from harness.engine.first_batch import open_loader, require_readable
 from harness.engine.seeding import derive_seed
@@ -18,9 +20,19 @@ from harness.spec.budget import TrainingBudget
 
 
 class StageContext(Context):
-    """A method's door to data, task and machine, for one stage."""
+    """A method's door to data, task and machine, for one stage.
 
-    def __init__(self, bench: Workbench) -> None:
+    Args:
+        bench: The stage's surroundings.
+        most_iterations: The longest that a training may be; `None` for as long as it asks for.
+
+    Attributes:
+        iterations: Optimiser steps that the method's trainings took.
+    """
+
+    def __init__(self, bench: Workbench, most_iterations: int | None = None) -> None:
+        self.iterations = 0
+        self._most_iterations = most_iterations
         parameters = bench.parameters
         self._bench = bench
         self._calibration = parameters["calibration"]
@@ -53,6 +65,15 @@ class StageContext(Context):
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """See `Context.loss`."""
         return self.task.loss(model, batch)
+
+    def train(self, model: nn.Module, budget: TrainingBudget, purpose: str, hooks: Sequence[Any] = ()) -> int:
+        """See `Context.train`."""
+        limit = self._most_iterations
+        if limit is not None:
+            budget = budget.model_copy(update={"iterations": min(limit, budget.iterations)})
+        outcome = train_under(self._bench, model, budget, f"method-{purpose}", hooks, folder=purpose)
+        self.iterations += outcome.iterations
+        return outcome.iterations
 
     def example_images(self, batch_size: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:
         """See `Context.example_images`."""

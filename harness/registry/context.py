@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import torch
     from torch import nn
@@ -55,6 +55,27 @@ class Context(ABC):
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Returns the task's scalar training loss of a batch, with its graph."""
+
+    @abstractmethod
+    def train(self, model: nn.Module, budget: TrainingBudget, purpose: str, hooks: Sequence[Any] = ()) -> int:
+        """Trains a model in place on the training split, as the benchmark's own trainings are, for a method that must.
+
+        What it spends is a cost of the method's `prepare`, and stands in the record. In `bench check`, which trains
+        nothing, one iteration shows that it works.
+
+        Args:
+            model: On the context's device; its `train_step` is that of mmengine's models.
+            budget: How long and how.
+            purpose: What for, in a word; part of the seed. Two trainings of one stage have different ones.
+            hooks: mmengine hooks.
+
+        Returns:
+            The optimiser steps that were taken.
+
+        Raises:
+            NonFiniteLossError: The loss, or in the last steps the weights, became NaN or infinite.
+            UserError: The budget asks for what this machine or torch does not have.
+        """
 
     @abstractmethod
     def example_images(self, batch_size: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:

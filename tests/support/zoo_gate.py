@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -33,7 +33,7 @@ from harness.spec.budget import TrainingBudget
 from harness.store.artifact import ModelBase, ModelFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch import nn
     from zoo_models import ZooModel
@@ -148,6 +148,9 @@ class ZooContext(Context):
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         return self.task.loss(model, batch)
+
+    def train(self, model: nn.Module, budget: TrainingBudget, purpose: str, hooks: Sequence[Any] = ()) -> int:
+        raise AssertionError(purpose)  # nothing is trained here
 
     def example_images(self, batch_size: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:
         return torch.randn(batch_size, 3, *(size or self.meta.input_size), generator=self.generator("images"))

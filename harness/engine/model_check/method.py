@@ -74,7 +74,7 @@ def _prepared(bench: Workbench, trial: MethodTrial, compressor: Compressor[Any],
     bench.progress(0, len(trial.settings) + 1, f"{trial.text}: tracing, trying")
     quiet = replace(bench, progress=_silent)
     with seeded(derive_seed(bench.seed, "prepare")):
-        return compressor.prepare(subject.private_copy(), StageContext(quiet))
+        return compressor.prepare(subject.private_copy(), StageContext(quiet, most_iterations=1))
 
 
 def _check_setting(

@@ -16,6 +16,7 @@ def run_prepare(bench: Workbench) -> dict[str, Any]:
     compressor = load_compressor(bench)
     model = load_input(bench, "model").model
     with seeded(derive_seed(bench.seed, "prepare")):
-        state = compressor.prepare(model, StageContext(bench))
+        context = StageContext(bench)
+        state = compressor.prepare(model, context)
     save_state(bench.job.work / "state", state)
-    return {"tensors": len(state.tensors)}
+    return {"tensors": len(state.tensors), "iterations": context.iterations or None}

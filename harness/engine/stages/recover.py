@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from harness.engine.artifact import build_structure
+from harness.engine.budgeted import train_under
 from harness.engine.context import StageContext
 from harness.engine.seeding import derive_seed, seeded
-from harness.engine.stages.budgeted import train_under
 from harness.engine.stages.models import load_input, save_output
 from harness.engine.workbench import Workbench, load_recoveries
 from harness.registry import TrainingRecipe

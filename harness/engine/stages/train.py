@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from harness.engine.budgeted import train_under
 from harness.engine.checkpoint import load_checkpoint, state_dict_of
 from harness.engine.seeding import derive_seed, seeded
-from harness.engine.stages.budgeted import train_under
 from harness.engine.stages.models import save_output
 from harness.engine.weights import load_weights, require_finite
 from harness.engine.workbench import Workbench, model_config

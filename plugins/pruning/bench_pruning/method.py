@@ -75,6 +75,11 @@ class PruningMethod(Compressor[PruningOptions]):
         del model, groups, context
         return {}
 
+    def declines(self, group: BoundGroup) -> str:
+        """Returns why a group has no score and stays whole, empty if it has one; by default all have."""
+        del group
+        return ""
+
     def prepare(self, model: nn.Module, context: Context) -> State:
         """Returns the channel groups and their scores, which all ratios share.
 
@@ -87,7 +92,10 @@ class PruningMethod(Compressor[PruningOptions]):
         found = tried_trace(model, context.task, context.example_images(), batch, self.options.protect)
         _require_prunable(model, found)
         protected = protected_groups(model, found.prunable, self.options.protect)
-        groups = [BoundGroup(group, model) for group in found.prunable]
+        bound = [BoundGroup(group, model) for group in found.prunable]
+        declined = {group.name: reason for group in bound if (reason := self.declines(group))}
+        groups = [group for group in bound if group.name not in declined]
+        _require_some(model, groups, declined)
         statistics = self.collect(model, groups, context)
         scores: dict[str, torch.Tensor] = {}
         for done, group in enumerate(groups, start=1):
@@ -95,11 +103,14 @@ class PruningMethod(Compressor[PruningOptions]):
                 scores[SCORES + group.name] = self._checked(group.group, self.score(group, statistics))
             context.progress(done, len(groups), group.name)
         data = {
-            "groups": [group.to_json() for group in found.prunable],
-            "pinned": [{"module": path, "reason": reason} for path, reason in found.pinned],
-            "protected": sorted(protected),
+            "groups": [group.group.to_json() for group in groups],
+            "pinned": [
+                *({"module": path, "reason": reason} for path, reason in found.pinned),
+                *({"module": name, "reason": reason} for name, reason in declined.items()),
+            ],
+            "protected": sorted(protected - set(declined)),
             "notes": list(found.notes),
-            "macs": found.macs.to_json(),
+            "macs": found.macs.fixing({group.name: group.size for group in bound if group.name in declined}).to_json(),
         }
         return State(tensors=scores, data=data)
 
@@ -191,6 +202,13 @@ def _require_prunable(model: nn.Module, found: Trace) -> None:
         reasons = "; ".join(f"`{path}`: {reason}" for path, reason in found.pinned[:3])
         message = f"no channel of {type(model).__name__} can be removed ({reasons})"
         raise UnsupportedOperationError(message, WAYS_ON)
+
+
+def _require_some(model: nn.Module, groups: Sequence[BoundGroup], declined: Mapping[str, str]) -> None:
+    if not groups:
+        reasons = "; ".join(f"`{name}`: {reason}" for name, reason in list(declined.items())[:3])
+        message = f"no channel of {type(model).__name__} has a score ({reasons})"
+        raise UnsupportedOperationError(message, "Use another criterion, such as l2 or taylor.")
 
 
 def _ratio(setting: Setting | None) -> float:

@@ -361,3 +361,13 @@ def test_a_distribution_that_only_extends_the_method_is_no_changed_source(job, t
     )
     opened = open_workbench(job.model_copy(update={"fields": extended}), lambda done, total, text: None)
     assert opened.parameters["method"] == method
+
+
+def test_a_method_trains_through_its_context(bench, model):
+    context, budget = StageContext(bench), TrainingBudget(iterations=2, batch_size=2)
+    before = [parameter.clone() for parameter in model.parameters()]
+    assert context.train(model, budget, "sparse") == 2
+    assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+    assert context.train(model, budget, "more") == 2
+    assert context.iterations == 4
+    assert StageContext(bench, most_iterations=1).train(model, budget, "checked") == 1

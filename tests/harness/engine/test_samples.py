@@ -11,10 +11,10 @@ from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
 from torch._utils import ExceptionWrapper
 from torch.utils.data import Dataset, IterableDataset
 
+from harness.engine.budgeted import train_under
 from harness.engine.first_batch import FirstBatchHook, open_loader
 from harness.engine.samples import GuardedDataset, guarded_loader
 from harness.engine.seeding import algorithms
-from harness.engine.stages.budgeted import train_under
 from harness.engine.training import train
 from harness.errors import BenchError, DataError, TraceError, UserError
 from harness.execution.classification import failure_of

@@ -2,6 +2,7 @@
 
 import logging
 import zlib
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -73,6 +74,20 @@ class FakeContext(Context):
 
     def loss(self, model, batch):
         return self.task.loss(model, batch)
+
+    def train(self, model, budget, purpose, hooks=()):
+        """Plain gradient descent; hooks see a runner that has what they may look at."""
+        runner = SimpleNamespace(model=model.train(), optim_wrapper=SimpleNamespace())
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for hook in hooks:
+            hook.before_train(runner)
+        for _ in range(budget.iterations):
+            optimizer.zero_grad()
+            self.loss(model, next(self.calibration_batches())).backward()
+            optimizer.step()
+        for hook in hooks:
+            hook.after_train(runner)
+        return budget.iterations
 
     def example_images(self, batch_size=1, size=None):
         height, width = size or self.meta.input_size

@@ -21,6 +21,7 @@ def train_under(
     budget: TrainingBudget,
     purpose: str,
     hooks: Sequence[Any] = (),
+    folder: str = "",
 ) -> TrainingOutcome:
     """Trains `model` in place on the training split; all methods see the same samples in the same order.
 
@@ -30,6 +31,7 @@ def train_under(
         budget: How long and how.
         purpose: Part of the seed, so that a recovery repeats neither the baseline's samples nor an earlier pass's.
         hooks: mmengine hooks that a recovery adds.
+        folder: Where checkpoints are kept below those of the stage, which may have several trainings.
     """
     request = LoaderRequest(
         split="train",
@@ -44,8 +46,8 @@ def train_under(
         budget=budget,
         seed=derive_seed(bench.seed, purpose),
         scope=bench.scope,
-        name=bench.job.identity,
-        work=bench.job.work / "mmengine",
+        name=bench.job.identity + folder,
+        work=bench.job.work / "mmengine" / folder,
         progress=bench.progress,
         hooks=[FirstBatchHook(bench, request), *hooks],
     )

@@ -1,0 +1,36 @@
+"""What network slimming offers, without torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench_pruning.descriptors import PruningOptions, pruning_method
+
+
+class SlimmingOptions(PruningOptions):
+    """Options of network slimming; as in the paper, channels of all layers are ranked together."""
+
+    allocation: Literal["uniform", "global"] = Field(
+        default="global",
+        description="uniform: the same ratio in every group; global: one ranking over all groups.",
+    )
+    normalizer: Literal["none", "mean", "max"] = Field(
+        default="none", description="What a group's scores are divided by before they are ranked globally."
+    )
+    sparsity: float = Field(
+        default=1e-4, gt=0, description="Weight of the sum of absolute scales in the loss (the authors: 1e-4 and 1e-5)."
+    )
+    iterations: int | None = Field(
+        default=None, ge=1, description="Optimiser steps of the sparse training; none: as many as a recovery has."
+    )
+
+
+SLIMMING = pruning_method(
+    name="slimming",
+    summary="Channels whose normalisation scales a sparse training has made small (Liu et al., 2017).",
+    implementation="bench_pruning.criteria.slimming:Slimming",
+    options=SlimmingOptions,
+    needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),
+)
