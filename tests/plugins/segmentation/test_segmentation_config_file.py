@@ -4,7 +4,6 @@ from bench_segmentation.models.config_file import digest, read_model
 from bench_segmentation.models.zoo import MMSegZoo, _config_folder, fingerprint
 from harness.errors import UserError
 from harness.registry import DatasetMeta, Options
-from harness.registry.distribution import hash_of_packages
 
 META = DatasetMeta(splits=("val",), input_size=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, classes=("a", "b", "c"))
 
@@ -89,21 +88,28 @@ def test_classes_of_other_packages_are_named_with_their_module(files, monkeypatc
 
 
 def test_the_packages_that_a_file_imports_count_too(files, monkeypatch):
-    monkeypatch.syspath_prepend(files)
     module = files / "imported_here.py"
     path = files / "own.py"
 
     def digest_of(head):
-        hash_of_packages.cache_clear()
         path.write_text(f"{head}\nmodel = dict(type='EncoderDecoder')")
         return fingerprint(str(path))
 
     heads = ("custom_imports = dict(imports=['imported_here'])", "import imported_here", "from imported_here import x")
     module.write_text("x = 1")
+    monkeypatch.chdir(files)  # as `bench` does, whose own path does not have the current folder
     before = [digest_of(head) for head in heads]
-    assert [digest_of(head) for head in heads] == before
+    with monkeypatch.context() as worker:
+        worker.syspath_prepend("")
+        assert [digest_of(head) for head in heads] == before
     module.write_text("x = 2")
     assert not set(before) & {digest_of(head) for head in heads}
+    module.unlink()
+    (files / "imported_here").mkdir()
+    (files / "imported_here" / "__init__.py").write_text("x = 1")
+    package = [digest_of(head) for head in heads]
+    (files / "imported_here" / "part.py").write_text("y = 1")
+    assert not set(package) & {digest_of(head) for head in heads}
 
 
 def test_a_file_that_is_based_on_itself_is_a_users_mistake(files):

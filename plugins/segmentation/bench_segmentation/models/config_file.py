@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from harness.registry.distribution import hash_of_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-OPENMMLAB = ("mmengine", "mmcv", "mmseg", "mmdet", "mmpretrain", "torch")
+OPENMMLAB = frozenset({"mmengine", "mmcv", "mmseg", "mmdet", "mmpretrain", "torch"})
 """Packages that count by their version."""
 
 IMPORTS = "custom_imports"
@@ -63,9 +65,22 @@ def digest(path: Path, installed: Callable[[], Path]) -> str:
     for file in _with_bases(path, installed):
         found.update(file.read_bytes())
         modules |= set(_imported(ast.parse(file.read_text(encoding="utf-8"))))
-    for package in sorted({module.partition(".")[0] for module in modules} - set(OPENMMLAB)):
-        found.update(hash_of_packages((package,)).encode())
+    for package in sorted({module.partition(".")[0] for module in modules} - OPENMMLAB - sys.stdlib_module_names):
+        for source in _sources(package):
+            found.update(source.read_bytes())
     return found.hexdigest()
+
+
+def _sources(package: str) -> list[Path]:
+    """Returns the Python files of a package or module, sorted; none if it is not found.
+
+    Workers have the current folder on their path, so it is looked into first, whoever asks.
+    """
+    spec = PathFinder.find_spec(package, [str(Path.cwd()), *sys.path]) or find_spec(package)
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ()) if folder] if spec else []
+    if spec and not folders:
+        return [Path(spec.origin)] if spec.origin and spec.origin.endswith(".py") else []
+    return sorted(file for folder in folders for file in folder.rglob("*.py"))
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
