@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
+from harness.registry.descriptors import MethodDescriptor
 from harness.spec.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def options_of(name: str, registry: Registry) -> list[dict[str, Any]]:
             if entry.name == name:
                 schema = entry.descriptor.options.model_json_schema()  # type: ignore[attr-defined]
                 rows = [_row(option, field, schema) for option, field in schema.get("properties", {}).items()]
-                found.append({"kind": kind, "name": name, "distribution": entry.distribution, "options": rows})
+                plugin = {"kind": kind, "name": name, "distribution": entry.distribution, "options": rows}
+                found.append({**plugin, **_method(entry.descriptor)})
     if not found and name in broken:
         message = f"--options: {name!r} cannot be loaded: {broken[name]}"
         raise UserError(message, "`bench list` shows where it comes from.")
@@ -44,6 +47,7 @@ def options_of(name: str, registry: Registry) -> list[dict[str, Any]]:
 
 def table(plugin: dict[str, Any]) -> object:
     """Returns the options of a plugin as a table for people."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -55,7 +59,24 @@ def table(plugin: dict[str, Any]) -> object:
     for row in plugin["options"]:
         default = "(required)" if row["required"] else _written(row["default"])
         found.add_row(*map(Text, (row["option"], row["type"], default, row["meaning"])))
-    return found if plugin["options"] else Text(f"{title} has no options.")
+    told = Text("\n".join([f"{title} has no options."][: not plugin["options"]] + _origin(plugin)))
+    return Group(*([found] if plugin["options"] else []), told)
+
+
+def _method(descriptor: Any) -> dict[str, Any]:
+    """Returns what a method says of itself besides its options."""
+    if not isinstance(descriptor, MethodDescriptor):
+        return {}
+    source = descriptor.source
+    return {"needs": sorted(descriptor.needs), "source": asdict(source) if source is not None else None}
+
+
+def _origin(plugin: dict[str, Any]) -> list[str]:
+    lines = [f"needs: {', '.join(plugin['needs'])}"] if plugin.get("needs") else []
+    if plugin.get("source"):
+        source = plugin["source"]
+        lines += [f"source: {source['paper']}, {source['where']}", f"{source['fidelity']}: {source['note']}"]
+    return lines
 
 
 def _row(option: str, field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -170,6 +170,25 @@ class DatasetDescriptor(Descriptor):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Publication:
+    """Where a method comes from, and how near it is to that.
+
+    Attributes:
+        paper: Authors, title, venue and year.
+        where: The equation, algorithm or section.
+        fidelity: `verified`: as published, compared with numbers of its definition; `adapted`: the same idea where the
+            paper says nothing or something that does not fit (shared channels, other tasks); `simplified`: less than
+            the paper.
+        note: What it was compared with, and what is different.
+    """
+
+    paper: str
+    where: str
+    fidelity: Literal["verified", "adapted", "simplified"]
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodDescriptor(Descriptor):
     """A compressor or a recovery.
 
@@ -185,6 +204,7 @@ class MethodDescriptor(Descriptor):
         ratio_targets: What its ratio may be a fraction of.
         extended_by: Entry-point groups of its own by which other distributions change what it does; those
             distributions are part of its results' identity.
+        source: Where it comes from; `None` for what nobody has published.
     """
 
     family: str
@@ -197,6 +217,7 @@ class MethodDescriptor(Descriptor):
     needs: frozenset[str] = frozenset({"weights"})
     ratio_targets: tuple[str, ...] = ("channels",)
     extended_by: tuple[str, ...] = ()
+    source: Publication | None = None
 
     def prepare_key(self, setting: Setting | None, options: Options) -> Any:
         """Returns a JSON value; settings with equal values share one `prepare` stage.

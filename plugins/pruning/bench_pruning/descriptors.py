@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from harness.registry.descriptors import IterativeOptions, MethodDescriptor, TransformDescriptor
+from harness.registry.descriptors import IterativeOptions, MethodDescriptor, Publication, TransformDescriptor
 
 RULES = "bench_pruning.rules"
 """Entry-point group of further rules of modules."""
@@ -76,26 +76,58 @@ L1 = pruning_method(
     name="l1",
     summary="Filters with the smallest sum of absolute weights (Li et al., 2017).",
     implementation="bench_pruning.criteria.l1:L1",
+    source=Publication(
+        paper="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017",
+        where="section 3.1",
+        fidelity="adapted",
+        note="Toy numbers and scale behaviour are tests; layers that share channels are scored "
+        "together, the paper prunes only those that share none.",
+    ),
 )
 L2 = pruning_method(
     name="l2",
     summary="Filters with the smallest Euclidean norm.",
     implementation="bench_pruning.criteria.l2:L2",
+    source=Publication(
+        paper="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017",
+        where="section 3.1, with the Euclidean norm",
+        fidelity="adapted",
+        note="As l1.",
+    ),
 )
 GROUP_L1 = pruning_method(
     name="group_l1",
     summary="Absolute weights of whole coupled groups, what reads a channel included (Fang et al., 2023).",
     implementation="bench_pruning.criteria.group_norm:GroupL1",
+    source=Publication(
+        paper="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023",
+        where="equation 4",
+        fidelity="adapted",
+        note="Closed forms are tests; the sum of absolute values, without sparse learning.",
+    ),
 )
 GROUP_L2 = pruning_method(
     name="group_l2",
     summary="Squared weights of whole coupled groups, what reads a channel included (Fang et al., 2023).",
     implementation="bench_pruning.criteria.group_norm:GroupL2",
+    source=Publication(
+        paper="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023",
+        where="equation 4",
+        fidelity="adapted",
+        note="Closed forms are tests; the mean over layers of sums of squares as released, without sparse learning.",
+    ),
 )
 FPGM = pruning_method(
     name="fpgm",
     summary="Filters nearest to the geometric median, replaceable by the others (He et al., 2019).",
     implementation="bench_pruning.criteria.fpgm:FPGM",
+    source=Publication(
+        paper="He et al., Filter Pruning via Geometric Median, CVPR 2019",
+        where="section 3.3",
+        fidelity="adapted",
+        note="Toy numbers, translation and scale are tests; one shot instead of soft pruning during "
+        "training; filters of layers that share channels stand side by side.",
+    ),
 )
 RANDOM = pruning_method(
     name="random",

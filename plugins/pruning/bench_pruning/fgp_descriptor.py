@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench_pruning.descriptors import PruningOptions, pruning_method
+from harness.registry.descriptors import Publication
 
 
 class FGPOptions(PruningOptions):
@@ -29,6 +30,13 @@ FGP = pruning_method(
     name="fgp",
     summary="Channels that support the classes of a prediction least, by feature times gradient (Lv et al., 2024).",
     implementation="bench_pruning.criteria.fgp:FGP",
+    source=Publication(
+        paper="Lv et al., FGP: Feature-Gradient-Prune for Efficient Convolutional Layer Pruning, arXiv 2411.12781",
+        where="support values and their cumulative share",
+        fidelity="adapted",
+        note="Toy numbers are tests; a ratio chooses the threshold of support, which is one for all "
+        "layers; the public text says no more than the released code, which does not run.",
+    ),
     options=FGPOptions,
     needs=frozenset({"weights", "forward", "gradients", "samples"}),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench_pruning.descriptors import PruningOptions, pruning_method
+from harness.registry.descriptors import Publication
 
 
 class SIRFPOptions(PruningOptions):
@@ -44,6 +45,15 @@ SIRFP = pruning_method(
     name="sirfp",
     summary="Channels whose full-resolution feature maps repeat those of others (Wu et al., 2025).",
     implementation="bench_pruning.criteria.sirfp:SIRFP",
+    source=Publication(
+        paper="Wu et al., Structural Pruning via Spatial-aware Information Redundancy for Semantic Segmentation, "
+        "AAAI 2025",
+        where="algorithm 1",
+        fidelity="adapted",
+        note="Toy numbers, brute force and the direct greedy are tests; means over images in eval mode "
+        "instead of a moving average in training, one ranking instead of two, no re-balanced "
+        "loss.",
+    ),
     options=SIRFPOptions,
     needs=frozenset({"weights", "forward", "gradients", "samples"}),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench_pruning.descriptors import PruningOptions, pruning_method
+from harness.registry.descriptors import Publication
 
 
 class SlimmingOptions(PruningOptions):
@@ -31,6 +32,13 @@ SLIMMING = pruning_method(
     name="slimming",
     summary="Channels whose normalisation scales a sparse training has made small (Liu et al., 2017).",
     implementation="bench_pruning.criteria.slimming:Slimming",
+    source=Publication(
+        paper="Liu et al., Learning Efficient Convolutional Networks through Network Slimming, ICCV 2017",
+        where="equation 1",
+        fidelity="adapted",
+        note="The subgradient and exact counts are tests; the sparse training starts from the baseline "
+        "and has a budget of its own; channels that no normalisation scales stay.",
+    ),
     options=SlimmingOptions,
     needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench_pruning.descriptors import PruningOptions, pruning_method
+from harness.registry.descriptors import Publication
 
 
 class TaylorOptions(PruningOptions):
@@ -30,6 +31,14 @@ TAYLOR = pruning_method(
     name="taylor",
     summary="Channels whose removal changes the loss least, to first order (Molchanov et al., 2019).",
     implementation="bench_pruning.criteria.taylor:Taylor",
+    source=Publication(
+        paper="Molchanov et al., Importance Estimation for Neural Network Pruning, CVPR 2019",
+        where="equations 5 to 8",
+        fidelity="adapted",
+        note="Closed forms, the identity of gates with scale and shift, and finite differences are "
+        "tests; one shot or passes instead of pruning during training, without its moving "
+        "average.",
+    ),
     options=TaylorOptions,
     needs=frozenset({"weights", "forward", "gradients", "samples"}),
 )

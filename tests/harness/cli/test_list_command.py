@@ -57,6 +57,18 @@ def test_the_table_says_what_can_be_written(bench, monkeypatch):
     assert "integer >= 1" in result.output
 
 
+def test_a_method_says_where_it_comes_from_and_how_near_it_is_to_that(bench):
+    (plugin,) = json.loads(bench("list", "--options", "sirfp", "--json").output)
+    assert plugin["source"]["fidelity"] == "adapted"
+    assert "AAAI 2025" in plugin["source"]["paper"]
+    assert plugin["needs"] == ["forward", "gradients", "samples", "weights"]
+    told = " ".join(bench("list", "--options", "sirfp").output.split())
+    assert "source: Wu et al." in told
+    assert "adapted: Toy numbers" in told
+    (random,) = json.loads(bench("list", "--options", "random", "--json").output)
+    assert random["source"] is None
+
+
 def test_options_as_json(bench):
     (plugin,) = json.loads(bench("list", "--options", "l1", "--json").output)
     assert {"option": "round_to", "type": "integer >= 1", "default": 1, "required": False}.items() <= next(
