@@ -62,7 +62,8 @@ def _latency(value: Any, row: Row) -> str:
 def _status(value: Any, row: Row) -> str:
     if row.get("failure"):
         return f"{value}: {row['failure']}"
-    return f"{value}, target missed" if row.get("target_missed") else str(value)
+    marks = {"target missed": row.get("target_missed"), "below random": row.get("below_random")}
+    return ", ".join([str(value), *(mark for mark, holds in marks.items() if holds)])
 
 
 def _yes(value: Any, row: Row) -> str:
@@ -92,6 +93,7 @@ COLUMNS = {
         Column("macs_reduction", "MACs", "fraction of MACs removed", _percent),
         Column("param_reduction", "params", "fraction of parameters removed", _percent),
         Column("target_missed", "missed", "whether the reduction is not the one that was asked for", _yes, right=False),
+        Column("below_random", "below random", "whether random choices end better", _yes, right=False),
         Column("params", "params left", "parameters", _count),
         Column("macs", "MACs left", "MACs of one image", _count),
         Column("size_bytes", "bytes", "size of the weights file", _count),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.report.collection import Run
 from harness.report.columns import Row
+from harness.report.controls import below_random
 from harness.store.record import CellRecord
 from harness.store.summary import flatten
 
@@ -45,7 +46,7 @@ def _rows_of(run: Run) -> list[Row]:
         ordered = sorted(records, key=_order)
         baseline = _baseline(ordered)
         rows.extend([baseline] if baseline is not None else [])
-        rows.extend(flatten(record) for record in ordered)
+        rows.extend({**flatten(record), "below_random": below_random(record, ordered)} for record in ordered)
     return [{"run": run.folder.name, **row} for row in rows]
 
 

@@ -8,7 +8,7 @@ from harness.report.formats import cell_text, heading, markdown
 from harness.report.rows import make_rows
 from harness.report.terminal import split_columns
 from harness.store.layout import Layout
-from harness.store.record import TargetResult, write_record
+from harness.store.record import MetricInfo, TargetResult, write_record
 
 
 def rows_of(tmp_path, *records):
@@ -53,6 +53,31 @@ def test_a_missed_target_is_marked(tmp_path):
     status, column = COLUMNS["status"], COLUMNS["target_missed"]
     assert [cell_text(status, row) for row in (met, missed)] == ["complete", "complete, target missed"]
     assert [cell_text(column, row) for row in (met, missed)] == [MISSING, "yes"]
+
+
+def final(pipeline, score, **changes):
+    record = make_record(pipeline)
+    last = record.steps[-1].model_copy(update={"metrics": {"mIoU": score}})
+    return record.model_copy(update={"steps": [last], **changes})
+
+
+def test_a_method_below_random_is_marked(tmp_path):
+    random = final("random@0.5+finetune", 0.5, role="control")
+    lower, equal, other = final("fpgm@0.5+finetune", 0.4), final("l1@0.5+finetune", 0.5), final("l2@0.5+none", 0.1)
+    rows = make_rows([Run(tmp_path, [lower, equal, other, random])])[1:]
+    found = {row["pipeline"]: row["below_random"] for row in rows}
+    assert found == {
+        "fpgm@0.5+finetune": True, "l1@0.5+finetune": False, "l2@0.5+none": None, "random@0.5+finetune": None,
+    }  # fmt: skip
+    assert cell_text(COLUMNS["status"], rows[0]) == "complete, below random"
+    error = {"mIoU": MetricInfo(unit="fraction", higher_is_better=False)}
+    turned = [record.model_copy(update={"metric_info": error}) for record in (lower, random)]
+    assert make_rows([Run(tmp_path, turned)])[1]["below_random"] is False
+
+
+def test_nothing_is_said_where_random_is_not_complete(tmp_path):
+    random = final("random@0.5+finetune", 0.5, status="failed")
+    assert make_rows([Run(tmp_path, [final("fpgm@0.5+finetune", 0.4), random])])[1]["below_random"] is None
 
 
 def test_the_metric_is_named_in_the_heading(tmp_path):
