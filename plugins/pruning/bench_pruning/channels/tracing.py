@@ -69,8 +69,8 @@ def follow(
         unfollowed: Paths of such layers, if they are known.
 
     Raises:
-        TraceError: A forward pass fails.
-        UnsupportedOperationError: The model cannot be copied, or a copy does not run.
+        TraceError: A forward pass of the copy fails.
+        UnsupportedOperationError: The model cannot be copied.
     """
     network = copied(model, sharing=True).cpu()
     flow, lent = ChannelFlow(network), Lent(network)

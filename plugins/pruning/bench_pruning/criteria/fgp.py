@@ -50,7 +50,7 @@ class FGP(PruningMethod):
             NonFiniteLossError: A gradient is not finite.
             UnsupportedOperationError: The network predicts no class scores, or they hang on none of its layers.
         """
-        network = copied(model, sharing=True)
+        network = copied(model)
         modes.set_inference(network)
         network.requires_grad_(False)
         paths = {path for group in groups for path in group.group.layers}

@@ -66,7 +66,7 @@ class SIRFP(PruningMethod):
             NonFiniteLossError: A loss or its gradients are not finite.
             UnsupportedOperationError: A group's channels are made by no layer.
         """
-        network = copied(model, sharing=True)
+        network = copied(model)
         set_modes(network)
         network.requires_grad_(False)
         devices = [context.device] if context.device.type == "cuda" else []
