@@ -43,6 +43,7 @@ class StageContext(Context):
         self.device = bench.device
         self.protocol = parameters["protocol"]
         self.ratio_of = parameters.get("ratio_of", "channels")
+        self.prepare_key = parameters.get("key")
         self.logger = bench.logger
 
     def generator(self, purpose: str = "") -> torch.Generator:
@@ -57,9 +58,12 @@ class StageContext(Context):
             split="train", batch_size=size, seed=derive_seed(self.seed, "calibration"), samples=wanted
         )
         loader = Runner.build_dataloader(open_loader(self._bench, request))
+        read = 0
         for number, batch in enumerate(islice(loader, -(-wanted // size))):
             if number == 0:
                 require_readable(self._bench, request, batch, training=True)
+            read += len(batch["inputs"])
+            self.samples_read = max(self.samples_read, read)
             yield batch
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:

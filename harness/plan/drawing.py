@@ -140,12 +140,14 @@ class Drawer:
     def _prepare(self, cell: Cell, part: Pass, source: Stage) -> Stage:
         call = part.step.calls[0]
         method = self._choices.method(call)
-        key, key_text = _prepare_key(call, method)
+        key, key_text = prepare_key(call, method)
         of_cells = (source.identity, cell.model, cell.dataset, cell.seed)
         shared = (*of_cells, call.name, str(call.options), key_text)
         if shared not in self._prepared:
             shown = call.name if key is None and part.is_first else part.text
             parameters = {"method": method.json, "key": key, **self._method_parameters(cell, method)}
+            if key is not None:
+                parameters["ratio_of"] = cell.ratio_of  # what a target that is searched for is a fraction of
             common = self._fields(cell, "prepare", parameters, stated("method", method.provenance))
             self._prepared[shared] = self._stage(cell, common, f"prepare {shown}", {"model": source})
         return self._prepared[shared]
@@ -275,8 +277,12 @@ class Drawer:
         return self._parts[key][part.number - 1]
 
 
-def _prepare_key(call: MethodCall, method: Choice) -> tuple[Any, str]:
-    """Returns what decides with whom a call shares its preparation, as plain JSON data and as canonical text."""
+def prepare_key(call: MethodCall, method: Choice) -> tuple[Any, str]:
+    """Returns what decides with whom a call shares its preparation, as plain JSON data and as canonical text.
+
+    Raises:
+        PluginError: The plugin's answer is not JSON.
+    """
     key = method.plugin.descriptor.prepare_key(call.setting, method.options)
     try:
         text = canonical_json(key)

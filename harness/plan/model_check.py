@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import UserError
 from harness.plan.choice import Choice, Choices, stated
+from harness.plan.drawing import prepare_key
 from harness.plan.expansion import choose_datasets, choose_task, require_setting
 from harness.plan.identity import StageFields
 from harness.plan.job import StageJob
@@ -38,6 +39,7 @@ class MethodTrial(BaseModel):
         fields: Those of its `compress` stages, without a setting, and of the model.
         has_prepare: Whether it prepares.
         settings: The settings that are tried, as JSON.
+        keys: For each of them, the `prepare_key`; those with equal keys share one preparation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +48,7 @@ class MethodTrial(BaseModel):
     fields: StageFields
     has_prepare: bool
     settings: tuple[Any, ...]
+    keys: tuple[Any, ...]
 
 
 class ModelCheckJob(BaseModel):
@@ -217,4 +220,5 @@ def _trial(call: MethodCall, choices: Choices, model: Choice, ground: StageField
         fields=fields,
         has_prepare=descriptor.has_prepare,
         settings=tuple(setting_json(setting) for setting in settings),
+        keys=tuple(prepare_key(MethodCall(call.name, setting, call.options), method)[0] for setting in settings),
     )

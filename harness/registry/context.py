@@ -28,6 +28,9 @@ class Context(ABC):
         device: Where models and batches live.
         protocol: `"corrected"` or `"seed"`.
         ratio_of: What a ratio is a fraction of: `channels`, `params` or `macs`.
+        samples_read: Training samples that the longest run through `calibration_batches` has read; a method that wants
+            to tell about a part of its work sets it to 0 first.
+        prepare_key: In `prepare`, what the descriptor's `prepare_key` returned for the settings that share it.
         logger: Writes to the stage's log.
     """
 
@@ -38,6 +41,8 @@ class Context(ABC):
     device: torch.device
     protocol: str
     ratio_of: str
+    samples_read: int = 0
+    prepare_key: Any = None
     logger: logging.Logger
 
     @abstractmethod

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UnsupportedOperationError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -53,6 +55,23 @@ class Task(ABC):
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Returns the total training loss, a scalar with its graph, of a batch from a loader."""
+
+    def images(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Returns the normalised images [N, 3, H, W] of a batch from a loader, as the training loss sees them.
+
+        By default what the model's mmengine data preprocessor makes in training, random augmentation included.
+
+        Raises:
+            UnsupportedOperationError: The model has no such data preprocessor.
+        """
+        from torch import Tensor
+
+        preprocess: Any = getattr(model, "data_preprocessor", None)
+        images = preprocess(batch, True)["inputs"] if preprocess is not None else None
+        if not isinstance(images, Tensor):
+            message = f"{type(model).__name__} has no data preprocessor that makes one tensor of a batch's images"
+            raise UnsupportedOperationError(message, "Override `images` of the task, or use a method without it.")
+        return images
 
     def batch_problem(self, batch: Batch, meta: DatasetMeta, *, training: bool) -> str:
         """Returns in what a loader's batch is not what the task reads, empty if it is.

@@ -22,6 +22,7 @@ from harness.engine.model_check.subject import Subject, build_subject
 from harness.engine.seeding import algorithms, derive_seed, seeded
 from harness.engine.stages.state import load_state, save_state
 from harness.engine.workbench import Workbench, load_compressor
+from harness.plan.drawing import prepare_key
 from harness.registry import Compression, Compressor, State
 from harness.spec.method_call import MethodCall
 from harness.spec.setting import Setting
@@ -78,6 +79,7 @@ class CompressorTrial:
         self._work = work
         self._seconds = seconds
         self._made: dict[tuple[str, str], Compression] = {}
+        self._states: dict[tuple[str, str], State] = {}
 
     @cached_property
     def bench(self) -> Workbench:
@@ -104,7 +106,7 @@ class CompressorTrial:
         """Returns the model at a setting, compressed by the first run's object from its state, once."""
         key = (repr(setting), ratio_of)
         if key not in self._made:
-            self._made[key] = self.compress(self.first.compressor, setting, self.first.state, ratio_of)
+            self._made[key] = self.compress(self.first.compressor, setting, self._state(setting, ratio_of), ratio_of)
         return self._made[key]
 
     def compress(
@@ -115,7 +117,7 @@ class CompressorTrial:
 
     def prepare(self, model: nn.Module) -> State:
         """Prepares on `model` by an object of its own."""
-        return self._prepare(load_compressor(self.bench), model, [])
+        return self._prepare(load_compressor(self.bench), model, [], self._key(self.setting))
 
     def rebuilt(self, made: Compression) -> nn.Module:
         """Returns the model of the artifact that is stored of `made`, as any other process loads it."""
@@ -152,9 +154,14 @@ class CompressorTrial:
         transforms = ["transforms"] if payloads(first.compression) != payloads(again.compression) else []
         return [*differing_states(first.state, again.state), *transforms, *weights]
 
-    def context(self, ratio_of: str = "channels") -> StageContext:
-        """Returns what the method sees of task and data."""
-        parameters = {**self.bench.parameters, "ratio_of": ratio_of}
+    def context(self, ratio_of: str = "channels", key: Any = None) -> StageContext:
+        """Returns what the method sees of task and data.
+
+        Args:
+            ratio_of: What a ratio is a fraction of.
+            key: The `prepare_key`, in a preparation.
+        """
+        parameters = {**self.bench.parameters, "ratio_of": ratio_of, "key": key}
         fields = self.bench.job.fields.model_copy(update={"parameters": parameters})
         job = self.bench.job.model_copy(update={"fields": fields, "work": self._new_folder("run")})
         return WatchedContext(replace(self.bench, job=job))
@@ -162,15 +169,32 @@ class CompressorTrial:
     def _run(self) -> Run:
         began, leaks = time.monotonic(), list[str]()
         compressor, model = load_compressor(self.bench), self.subject.private_copy()
-        state = self._prepare(compressor, model, leaks)
+        state = self._prepare(compressor, model, leaks, self._key(self.setting))
         kept = copy.deepcopy(state)
         compression = self._compress(compressor, self.setting, state, leaks)
         return Run(compressor, kept, compression, leaks, time.monotonic() - began)
 
-    def _prepare(self, compressor: Compressor[Any], model: nn.Module, leaks: list[str]) -> State:
+    def _key(self, setting: Setting | None) -> Any:
+        call = MethodCall(self.call.name, setting, self.call.options)
+        return prepare_key(call, self._surroundings.choices.method(call))[0]
+
+    def _state(self, setting: Setting | None, ratio_of: str) -> State:
+        """Returns the state for a setting: that of the first run, if they share it."""
+        key, first = self._key(setting), (self._key(self.setting), "channels")
+        if key is None or (key, ratio_of) == first:
+            return self.first.state
+        searched = (repr(key), ratio_of)
+        if searched not in self._states:
+            model = self.subject.private_copy()
+            self._states[searched] = self._prepare(self.first.compressor, model, [], key, ratio_of)
+        return self._states[searched]
+
+    def _prepare(
+        self, compressor: Compressor[Any], model: nn.Module, leaks: list[str], key: Any, ratio_of: str = "channels"
+    ) -> State:
         if not self._surroundings.choices.describe(self.call.name).has_prepare:
             return State()
-        return self._guarded(leaks, "prepare", lambda: compressor.prepare(model, self.context()))
+        return self._guarded(leaks, "prepare", lambda: compressor.prepare(model, self.context(ratio_of, key)))
 
     def _new_folder(self, kind: str) -> Path:
         return Path(mkdtemp(prefix=f"{kind}-", dir=self._work))

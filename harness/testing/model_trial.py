@@ -15,6 +15,7 @@ from harness.engine.model_check.subject import Subject, build_subject
 from harness.engine.seeding import seeded
 from harness.engine.workbench import Workbench, model_config
 from harness.execution.model_check import check_failure
+from harness.plan.drawing import prepare_key
 from harness.plan.model_check import MethodTrial
 from harness.spec.pipeline import parse_pipeline
 from harness.spec.setting import setting_json
@@ -105,6 +106,7 @@ class ModelTrial:
         trial = MethodTrial(
             text=text, fields=bench.job.fields, has_prepare=descriptor.has_prepare,
             settings=(setting_json(call.setting),),
+            keys=(prepare_key(call, self._surroundings.choices.method(call))[0],),
         )  # fmt: skip
         failure = check_method(bench, trial, self.subject, check_failure).failure
         return f"{failure.kind}: {failure.message}" if failure else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,7 +39,8 @@ def check_method(bench: Workbench, trial: MethodTrial, subject: Subject, classif
     findings = None
     try:
         compressor = load_compressor(bench)
-        state = _prepared(bench, trial, compressor, subject)
+        preparation = _Preparation(bench, trial, compressor, subject)
+        state = preparation.state(trial.keys[0])
         findings = _findings(compressor.describe(subject.source.model, state))
     except Exception as error:  # whatever a plugin raises is what is found out
         unprepared = classify(error)
@@ -51,11 +53,12 @@ def check_method(bench: Workbench, trial: MethodTrial, subject: Subject, classif
         )
     prepared = time.process_time() - began
     settings = []
-    for number, setting in enumerate(trial.settings, start=1):
+    for number, (setting, key) in enumerate(zip(trial.settings, trial.keys, strict=True), start=1):
         bench.progress(number, len(trial.settings) + 1, f"{trial.text} at {setting}")
         with TemporaryDirectory(dir=bench.job.work) as folder:
             own = replace(bench, job=bench.job.model_copy(update={"work": Path(folder)}), progress=_silent)
-            settings.append(_check_setting(own, setting, compressor, subject, state, classify))
+            prepare = partial(preparation.state, key)
+            settings.append(_check_setting(own, setting, compressor, subject, prepare, classify))
     failure = next((tried.failure for tried in settings if tried.failure is not None), None)
     return CheckedMethod(
         method=trial.text,
@@ -68,17 +71,39 @@ def check_method(bench: Workbench, trial: MethodTrial, subject: Subject, classif
     )
 
 
-def _prepared(bench: Workbench, trial: MethodTrial, compressor: Compressor[Any], subject: Subject) -> State:
-    if not trial.has_prepare:
-        return State()
-    bench.progress(0, len(trial.settings) + 1, f"{trial.text}: tracing, trying")
-    quiet = replace(bench, progress=_silent)
-    with seeded(derive_seed(bench.seed, "prepare")):
-        return compressor.prepare(subject.private_copy(), StageContext(quiet, most_iterations=1))
+@dataclass
+class _Preparation:
+    """What the method prepares, for one key after the other; settings with equal keys share it."""
+
+    bench: Workbench
+    trial: MethodTrial
+    compressor: Compressor[Any]
+    subject: Subject
+    _last: tuple[Any, State] | None = None
+
+    def state(self, key: Any) -> State:
+        """Returns the state for a key; no more than one is held."""
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._prepared(key))
+        return self._last[1]
+
+    def _prepared(self, key: Any) -> State:
+        if not self.trial.has_prepare:
+            return State()
+        self.bench.progress(0, len(self.trial.settings) + 1, f"{self.trial.text}: tracing, trying")
+        context = StageContext(replace(self.bench, progress=_silent), most_iterations=1)
+        context.prepare_key = key
+        with seeded(derive_seed(self.bench.seed, "prepare")):
+            return self.compressor.prepare(self.subject.private_copy(), context)
 
 
 def _check_setting(
-    bench: Workbench, setting: Any, compressor: Compressor[Any], subject: Subject, state: State, classify: Classify
+    bench: Workbench,
+    setting: Any,
+    compressor: Compressor[Any],
+    subject: Subject,
+    state: Callable[[], State],
+    classify: Classify,
 ) -> CheckedSetting:
     began = time.process_time()
     size: dict[str, Any] = {}
@@ -87,7 +112,7 @@ def _check_setting(
     failure = None
     try:
         made = compress_and_check(
-            bench, compressor, subject.source, subject.private_copy(), setting_from_json(setting), state
+            bench, compressor, subject.source, subject.private_copy(), setting_from_json(setting), state()
         )
         size, achieved = made.size, made.compression.achieved
         checks = tuple(Verdict.model_validate(asdict(check)) for check in made.checks)

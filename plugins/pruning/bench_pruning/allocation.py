@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from bench_pruning.channels.costs import CostModel, CostTerm, Width
+from bench_pruning.channels.costs import CostModel, width_costs
 from bench_pruning.ordering import removal_order
 from bench_pruning.targets import Target, curve, is_missed, nearest_prefix
 from harness.errors import UserError
@@ -25,11 +25,13 @@ class Allocation:
 
     Attributes:
         kept: Kept channels of each group, ascending.
-        target: What was asked for and what is predicted.
+        target: What was asked for and what is predicted; `None` where no cost was asked for.
+        details: Plain JSON for the record: how the choice came about.
     """
 
     kept: Kept
-    target: Target
+    target: Target | None
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def allocate(
@@ -62,9 +64,7 @@ def allocate(
         UserError: There is nothing that the ratio could be a fraction of.
     """
     many = widths or {}
-    channels = CostModel(
-        tuple(CostTerm(1, (Width(0, ((name, many.get(name, 1)),)),)) for name in scores if name not in protected)
-    )
+    channels = width_costs({name: many.get(name, 1) for name in scores if name not in protected})
     counted = {"channels": channels, **(costs or {})}[of]
 
     def choose(chosen: PruningOptions) -> _Choice:

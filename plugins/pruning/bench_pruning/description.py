@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.groups import ChannelGroup, ParameterSlot
-    from bench_pruning.descriptors import PruningOptions
+    from bench_pruning.descriptors import SurgeryOptions
 
 
 def described(
-    model: nn.Module, groups: Sequence[ChannelGroup], found: Mapping[str, Any], options: PruningOptions
+    model: nn.Module, groups: Sequence[ChannelGroup], found: Mapping[str, Any], options: SurgeryOptions
 ) -> Description:
     """Returns what can go from a model and what cannot.
 

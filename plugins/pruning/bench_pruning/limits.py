@@ -9,15 +9,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench_pruning.descriptors import PruningOptions
+    from bench_pruning.descriptors import SurgeryOptions
 
 
-def fewest_kept(size: int, options: PruningOptions) -> int:
+def fewest_kept(size: int, options: SurgeryOptions) -> int:
     """Returns how many of `size` channels must stay by `min_channels` and `max_ratio`; never 0."""
     return min(size, max(options.min_channels, size - _most_removed(size, options.max_ratio)))
 
 
-def rounded(kept: NDArray[np.int64], size: int, options: PruningOptions) -> NDArray[np.int64]:
+def rounded(kept: NDArray[np.int64], size: int, options: SurgeryOptions) -> NDArray[np.int64]:
     """Returns the numbers of channels that a group keeps after rounding; a larger number stays the larger.
 
     The nearest multiple of `round_to`; where that is too few, the next multiple that is not. A group that loses

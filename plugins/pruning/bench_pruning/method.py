@@ -12,14 +12,15 @@ from bench_pruning.advice import WAYS_ON
 from bench_pruning.allocation import allocate
 from bench_pruning.channels import modes, surgery
 from bench_pruning.channels.bound import BoundGroup
-from bench_pruning.channels.costs import CostModel, parameter_costs
+from bench_pruning.channels.costs import CostModel
 from bench_pruning.channels.groups import ChannelGroup
 from bench_pruning.channels.recipe import recipe
 from bench_pruning.channels.trial import tried_trace
 from bench_pruning.channels.verification import verify, verify_costs
 from bench_pruning.compensation import compensate
+from bench_pruning.demand import Demand
 from bench_pruning.description import described
-from bench_pruning.descriptors import PRUNE, PruningOptions
+from bench_pruning.descriptors import PRUNE, PruningOptions, SurgeryOptions
 from bench_pruning.protection import protected_groups
 from bench_pruning.recalibration import recalibrate
 from harness.errors import PluginError, UnsupportedOperationError, UserError
@@ -45,10 +46,11 @@ SCORES = "scores."
 """Prefix of the scores' names in the state."""
 
 
-class PruningMethod(Compressor[PruningOptions]):
+class PruningMethod(Compressor[SurgeryOptions]):
     """Removes the channels with the lowest scores.
 
-    A new criterion implements `score`, and `collect` if it needs data:
+    A new criterion implements `score`, and `collect` if it needs data; what does not choose by scores and a ratio
+    overrides `choose`:
 
         class L1(PruningMethod):
             def score(self, group, statistics):
@@ -96,6 +98,7 @@ class PruningMethod(Compressor[PruningOptions]):
         declined = {group.name: reason for group in bound if (reason := self.declines(group))}
         groups = [group for group in bound if group.name not in declined]
         _require_some(model, groups, declined)
+        context.samples_read = 0  # the trial's do not count
         statistics = self.collect(model, groups, context)
         scores: dict[str, torch.Tensor] = {}
         for done, group in enumerate(groups, start=1):
@@ -110,6 +113,7 @@ class PruningMethod(Compressor[PruningOptions]):
             ],
             "protected": sorted(protected - set(declined)),
             "notes": list(found.notes),
+            "calibration": {"samples": context.samples_read, "seed": context.seed},
             "macs": found.macs.fixing({group.name: group.size for group in bound if group.name in declined}).to_json(),
         }
         return State(tensors=scores, data=data)
@@ -124,15 +128,10 @@ class PruningMethod(Compressor[PruningOptions]):
         Raises:
             UserError: The setting is no ratio in [0, 1).
         """
-        ratio = _ratio(setting)
         groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
-        scores = {group.name: state.tensors[SCORES + group.name] for group in groups}
-        costs = {"params": parameter_costs(model, groups), "macs": CostModel.from_json(state.data["macs"])}
-        protected = frozenset(state.data["protected"])
-        widths = {group.name: group.width for group in groups}
-        chosen = allocate(
-            scores, ratio, self.options, of=context.ratio_of, costs=costs, protected=protected, widths=widths
-        )
+        macs, protected = CostModel.from_json(state.data["macs"]), frozenset(state.data["protected"])
+        demand = Demand.on(model, groups, of=context.ratio_of, macs=macs, protected=protected)
+        chosen = self.choose(setting, state, demand, context)
         payload = recipe(model, groups, chosen.kept)
         dense = copy.deepcopy(model) if payload["kept"] else model
         surgery.apply(model, payload)
@@ -150,8 +149,35 @@ class PruningMethod(Compressor[PruningOptions]):
             model=model,
             transforms=[TransformStep(kind="prune", version=PRUNE.version, payload=payload)],
             achieved={"channels": _removed_fraction([g for g in groups if g.name not in protected], chosen.kept)},
-            checks=[check, verify_costs(model, _macs(model, context, images), counts, costs)],
+            checks=[check, verify_costs(model, _macs(model, context, images), counts, demand.costs)],
             details=details,
+        )
+
+    def choose(self, setting: Setting | None, state: State, demand: Demand, context: Context) -> Allocation:
+        """Returns which channels stay; by default the ratio's, by score, as the options say.
+
+        Args:
+            setting: What was asked for.
+            state: What `prepare` returned; a group's scores are its tensor `SCORES + name`.
+            demand: What the choice is counted in, and which groups must stay whole.
+            context: The door to data and task, for a seeded choice.
+
+        Raises:
+            UserError: The setting is no ratio in [0, 1).
+            PluginError: The method's options are no `PruningOptions`, so that it has to choose for itself.
+        """
+        del context
+        if not isinstance(self.options, PruningOptions):
+            message = f"{type(self).__name__} has options that say nothing about how channels are chosen"
+            raise PluginError(message, "Derive them from PruningOptions, or override `choose`.")
+        return allocate(
+            {name: state.tensors[SCORES + name] for name in demand.sizes},
+            ratio_from(setting),
+            self.options,
+            of=demand.of,
+            costs=demand.costs,
+            protected=demand.protected,
+            widths=demand.widths,
         )
 
     def describe(self, model: nn.Module, state: State) -> Description:
@@ -190,10 +216,11 @@ class PruningMethod(Compressor[PruningOptions]):
         }
         return {
             "layers": layers,
-            "target": chosen.target.to_json(),
+            **({"target": chosen.target.to_json()} if chosen.target is not None else {}),
             "mixing": {group.name: group.mixing for group in groups if group.mixing},
-            **{name: state.data[name] for name in ("pinned", "protected", "notes")},
+            **{name: state.data[name] for name in ("pinned", "protected", "notes", "calibration")},
             "options": self.options.model_dump(mode="json", exclude=set(self.options.plan_options)),
+            **chosen.details,
         }
 
 
@@ -211,7 +238,12 @@ def _require_some(model: nn.Module, groups: Sequence[BoundGroup], declined: Mapp
         raise UnsupportedOperationError(message, "Use another criterion, such as l2 or taylor.")
 
 
-def _ratio(setting: Setting | None) -> float:
+def ratio_from(setting: Setting | None) -> float:
+    """Returns a setting that is a ratio.
+
+    Raises:
+        UserError: It is none in [0, 1).
+    """
     if isinstance(setting, bool) or not isinstance(setting, (int, float)) or not 0 <= setting < 1:
         message = f"a pruning method needs a ratio from 0 to below 1, not {setting!r}"
         raise UserError(message, "Write the fraction of channels to remove, e.g. l1@0.5.")

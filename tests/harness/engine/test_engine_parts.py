@@ -29,6 +29,7 @@ def job(tmp_path):
     benchmark = Benchmark.model_validate(
         {
             "methods": ["l1"],
+            "controls": [],
             "ratios": [0.5],
             "datasets": [{"name": "digits", "size": 32}],
             "calibration": {"samples": 6, "batch_size": 4},
@@ -140,7 +141,11 @@ def test_calibration_reads_the_training_split_in_a_fixed_order(bench, monkeypatc
     assert {request.split for request in asked} == {"train"}
     assert sum(len(batch) for batch in first) == 6
     assert all(torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True))
+    most = context.samples_read
+    assert most == sum(map(len, first))
+    context.samples_read = 0
     assert sum(len(batch["inputs"]) for batch in context.calibration_batches(samples=3)) == 3
+    assert context.samples_read == 3
 
 
 def test_an_unchanged_model_passes_and_has_no_parameters_fewer(bench, model):

@@ -9,7 +9,8 @@ from torch import nn
 from bench_pruning.channels.rules import elementwise, operations
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.l1 import L1
-from bench_pruning.descriptors import FPGM, PRUNE, RANDOM, PruningOptions, pruning_method
+from bench_pruning.descriptors import PRUNE, RANDOM, PruningOptions, pruning_method
+from bench_pruning.fpgm_descriptor import FPGM
 from bench_pruning.method import PruningMethod
 from harness.errors import PluginError, UnsupportedOperationError, UserError
 from harness.spec.setting import Budget
@@ -144,6 +145,25 @@ def test_a_wrong_group_that_no_trial_saw_fails_the_check(monkeypatch):
     result = compress(model, 0.5)
     assert "first" in result.details["layers"]
     assert result.checks[0].verdict == "fail"
+
+
+def test_records_say_how_many_samples_were_read_and_with_which_seed():
+    class Counting(FakeContext):
+        def calibration_batches(self, samples=None):
+            for batch in super().calibration_batches(samples):
+                self.samples_read = max(self.samples_read, len(batch))
+                yield batch
+
+    class Reader(L1):
+        def collect(self, model, groups, context):
+            next(context.calibration_batches(samples=7))
+            return {}
+
+    for criterion, samples in ((L1, 0), (Reader, 7)):
+        chosen, context = criterion(options=PruningOptions()), Counting(seed=3)
+        state = chosen.prepare(randomize(Chain()), context)
+        details = chosen.compress(randomize(Chain()), 0.5, state, context).details
+        assert details["calibration"] == {"samples": samples, "seed": 3}
 
 
 def test_a_criterion_may_collect_statistics_once():

@@ -101,6 +101,15 @@ class CostModel:
         return cls(tuple(CostTerm(term[0], tuple(map(width, term[1:]))) for term in data["terms"]))
 
 
+def width_costs(widths: Mapping[str, int]) -> CostModel:
+    """Returns the number of channels of some groups.
+
+    Args:
+        widths: How many channels of a layer each channel of a group stands for, by the group's name.
+    """
+    return CostModel(tuple(CostTerm(1, (Width(0, (pair,)),)) for pair in widths.items()))
+
+
 def parameter_costs(model: nn.Module, groups: Iterable[ChannelGroup]) -> CostModel:
     """Returns the number of parameters, a shared one counted once; buffers do not count.
 

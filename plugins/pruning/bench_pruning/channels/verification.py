@@ -113,16 +113,16 @@ def verify_costs(pruned: nn.Module, macs: int, kept: Mapping[str, int], costs: M
         pruned: The model after surgery.
         macs: Its MACs, counted on images of the shape that they were predicted for.
         kept: Number of kept channels by group name.
-        costs: The predictions, `params` and `macs`.
+        costs: The predictions; of them `params` and `macs` are compared.
 
     Returns:
         The check; its value is the largest difference, a number of parameters or MACs.
     """
     counted = {"params": sum(parameter.numel() for parameter in pruned.parameters()), "macs": macs}
-    predicted = {name: model.count(kept) for name, model in costs.items()}
-    difference = max(abs(predicted[name] - counted[name]) for name in costs)
+    predicted = {name: costs[name].count(kept) for name in counted}
+    difference = max(abs(predicted[name] - counted[name]) for name in counted)
     if difference:
-        detail = "; ".join(f"{name}: predicted {predicted[name]}, counted {counted[name]}" for name in costs)
+        detail = "; ".join(f"{name}: predicted {predicted[name]}, counted {counted[name]}" for name in counted)
         return Check(name=COSTS, verdict="fail", detail=detail, value=float(difference))
     return Check(name=COSTS, verdict="pass", value=0.0)
 
