@@ -20,6 +20,10 @@ class TestFPGM(_OnASmallModel):
     method = "fpgm"
 
 
+class TestFPGMMix(_OnASmallModel):
+    method = "fpgm(norm_ratio=0.3)"
+
+
 class TestGlobalFPGMOnAUNet(_OnASmallModel):
     method = "fpgm(allocation=global;round_to=4;protect=decode_head)"
     model = "unet"
@@ -27,6 +31,10 @@ class TestGlobalFPGMOnAUNet(_OnASmallModel):
 
 class TestRandom(_OnASmallModel):
     method = "random"
+
+
+class TestUniform(_OnASmallModel):
+    method = "uniform"
 
 
 class TestGroupL1(_OnASmallModel):
@@ -51,6 +59,18 @@ class TestSIRFP(_OnASmallModel):
 
 class TestFGP(_OnASmallModel):
     method = "fgp"
+
+
+class TestFGPThreshold(_OnASmallModel):
+    method = "fgp_threshold(threshold=0.7;round_to=2)"
+
+
+class TestDMCP(_OnASmallModel):
+    method = "dmcp"
+
+
+class TestDrawnDMCP(_OnASmallModel):
+    method = "dmcp(sampling=direct;start=target;probability=exponential;narrow_targets=labels;round_to=2)"
 
 
 class TestCompensatedL1(_OnASmallModel):

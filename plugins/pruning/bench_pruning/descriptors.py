@@ -6,23 +6,25 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from harness.registry.descriptors import IterativeOptions, MethodDescriptor, Publication, TransformDescriptor
+from harness.registry.descriptors import (
+    IterativeOptions,
+    MethodDescriptor,
+    Options,
+    Publication,
+    TransformDescriptor,
+)
 
 RULES = "bench_pruning.rules"
 """Entry-point group of further rules of modules."""
 
+CONTROLS = ("random", "uniform", "finetune")
+"""What a criterion has to beat: channels drawn at random, a narrower network trained from scratch, and the uncompressed
+model with the same fine-tuning, each under the budget of one recovery."""
 
-class PruningOptions(IterativeOptions):
-    """How many channels each layer loses; the same for every criterion."""
 
-    allocation: Literal["uniform", "global"] = Field(
-        default="uniform",
-        description="uniform: the same ratio in every group; global: one ranking over all groups.",
-    )
-    normalizer: Literal["none", "mean", "max"] = Field(
-        default="mean",
-        description="What a group's scores are divided by before they are ranked globally.",
-    )
+class SurgeryOptions(Options):
+    """What any choice of channels respects, and what is done about those that go; the same for every method."""
+
     round_to: int = Field(
         default=1,
         ge=1,
@@ -51,6 +53,19 @@ class PruningOptions(IterativeOptions):
         return (value,) if isinstance(value, str) else value
 
 
+class PruningOptions(SurgeryOptions, IterativeOptions):
+    """How many channels each layer loses to a ratio; the same for every criterion."""
+
+    allocation: Literal["uniform", "global"] = Field(
+        default="uniform",
+        description="uniform: the same ratio in every group; global: one ranking over all groups.",
+    )
+    normalizer: Literal["none", "mean", "max"] = Field(
+        default="mean",
+        description="What a group's scores are divided by before they are ranked globally.",
+    )
+
+
 def pruning_method(*, name: str, summary: str, implementation: str, **overrides: Any) -> MethodDescriptor:
     """Returns the descriptor of a pruning criterion.
 
@@ -68,6 +83,7 @@ def pruning_method(*, name: str, summary: str, implementation: str, **overrides:
         "has_prepare": True,
         "ratio_targets": ("channels", "params", "macs"),
         "extended_by": (RULES,),
+        "controls": CONTROLS,
     }
     return MethodDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})
 
@@ -117,23 +133,27 @@ GROUP_L2 = pruning_method(
         note="Closed forms are tests; the mean over layers of sums of squares as released, without sparse learning.",
     ),
 )
-FPGM = pruning_method(
-    name="fpgm",
-    summary="Filters nearest to the geometric median, replaceable by the others (He et al., 2019).",
-    implementation="bench_pruning.criteria.fpgm:FPGM",
-    source=Publication(
-        paper="He et al., Filter Pruning via Geometric Median, CVPR 2019",
-        where="section 3.3",
-        fidelity="adapted",
-        note="Toy numbers, translation and scale are tests; one shot instead of soft pruning during "
-        "training; filters of layers that share channels stand side by side.",
-    ),
-)
 RANDOM = pruning_method(
     name="random",
     summary="Channels drawn at random: the baseline that a criterion has to beat.",
     implementation="bench_pruning.criteria.random:Random",
     needs=frozenset(),
+    controls=(),
+)
+UNIFORM = pruning_method(
+    name="uniform",
+    summary="The same width everywhere, trained from scratch: what the smaller network is worth (Liu et al., 2019).",
+    implementation="bench_pruning.criteria.uniform:Uniform",
+    source=Publication(
+        paper="Liu et al., Rethinking the Value of Network Pruning, ICLR 2019",
+        where="section 5, uniform pruning, trained from scratch as Scratch-E",
+        fidelity="adapted",
+        note="Kept channels are tests; trained for the benchmark's recovery budget, where Scratch-E has as many epochs "
+        "as the large model.",
+    ),
+    default_recovery="scratch",
+    needs=frozenset(),
+    controls=(),
 )
 PRUNE = TransformDescriptor(
     name="prune",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import PruningOptions, pruning_method
+from bench_pruning.descriptors import CONTROLS, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 
@@ -41,4 +41,6 @@ SLIMMING = pruning_method(
     ),
     options=SlimmingOptions,
     needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),
+    # Its sparse training is by default as long as a recovery: random channels with both are the control at its total.
+    controls=(*CONTROLS, "random+finetune+finetune"),
 )

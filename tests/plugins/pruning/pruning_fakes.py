@@ -16,7 +16,7 @@ from harness.spec.budget import TrainingBudget
 
 
 class FakeTask(Task):
-    """Calls the model; every tensor it returns is an output."""
+    """Calls the model; every tensor it returns is an output. A batch is the tensor of its images."""
 
     def setup(self):
         return ""
@@ -33,6 +33,9 @@ class FakeTask(Task):
 
     def loss(self, model, batch):
         return sum(output.square().mean() for output in self.forward(model, batch))
+
+    def images(self, model, batch):
+        return batch
 
     def evaluator(self, meta):
         return {}

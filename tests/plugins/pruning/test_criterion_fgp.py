@@ -13,6 +13,13 @@ from bench_pruning.criteria.support import kept_prefix, shares, tail_shares
 from bench_pruning.fgp_descriptor import FGPOptions
 from bench_pruning.method import SCORES
 from harness.errors import UnsupportedOperationError
+from harness.registry.task import Task
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_every_time():
+    """By chance a channel may be negative everywhere, and then have no support."""
+    torch.manual_seed(0)
 
 
 class Batches(FakeContext):
@@ -116,7 +123,7 @@ def test_the_shares_of_layers_that_share_channels_are_averaged():
 def test_layers_that_predict_nothing_lose_nothing_to_a_threshold():
     found = scores(randomize(Residual()))
     assert found["auxiliary_inner"].tolist() == [1] * 5
-    assert found["inner"].max() == 1
+    assert found["inner"].max() == pytest.approx(1)
     assert found["inner"].min() < 0.5
 
 
@@ -204,11 +211,13 @@ class Listed(Batches):
 
 
 class ListedTask(FakeTask):
+    images = Task.images
+
     def loss(self, model, batch):
         return super().loss(model, torch.stack(batch["inputs"]))
 
 
-def test_images_come_from_the_models_data_preprocessor():
+def test_images_come_from_the_task():
     model = randomize(Preprocessed())
     expected = scores(model)["first"]
     assert torch.equal(scores(model, Listed(ListedTask()))["first"], expected)

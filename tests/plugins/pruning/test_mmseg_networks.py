@@ -7,7 +7,7 @@ from pruning_fakes import FakeContext, MmsegTask, randomize
 from bench_pruning.channels import surgery
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.fpgm import FPGM
-from bench_pruning.descriptors import PruningOptions
+from bench_pruning.fpgm_descriptor import FPGMOptions
 
 pytest.importorskip("mmseg")
 
@@ -86,7 +86,7 @@ def test_half_of_all_channels_leaves_a_quarter_of_the_parameters_and_the_same_fu
     model = build(config)
     trainable = [p.requires_grad for p in model.parameters()]
     before = sum(p.numel() for p in model.parameters())
-    method = FPGM(options=PruningOptions())
+    method = FPGM(options=FPGMOptions())
     state = method.prepare(model, CONTEXT)
     assert [p.requires_grad for p in model.parameters()] == trainable
     result = method.compress(model, 0.5, state, CONTEXT)
@@ -101,7 +101,7 @@ def test_half_of_all_channels_leaves_a_quarter_of_the_parameters_and_the_same_fu
 
 def test_a_replay_loads_the_weights_and_repeats_the_outputs_bit_by_bit(config):
     model = build(config)
-    method = FPGM(options=PruningOptions(allocation="global", round_to=2))
+    method = FPGM(options=FPGMOptions(allocation="global", round_to=2))
     result = method.compress(model, 0.4, method.prepare(model, CONTEXT), CONTEXT)
     rebuilt = build(config, seed=7)
     surgery.apply(rebuilt, result.transforms[0].payload)
@@ -113,7 +113,7 @@ def test_a_replay_loads_the_weights_and_repeats_the_outputs_bit_by_bit(config):
 
 def test_a_pruned_network_trains(config):
     model = build(config)
-    method = FPGM(options=PruningOptions())
+    method = FPGM(options=FPGMOptions())
     method.compress(model, 0.75, method.prepare(model, CONTEXT), CONTEXT)
     model.train()
     sum(output.square().mean() for output in MmsegTask().forward(model, torch.randn(2, 3, 64, 64))).backward()

@@ -3,6 +3,7 @@ import torch
 from pruning_fakes import Chain, FakeContext, Residual
 from torch import nn
 
+from bench_pruning.allocation import allocate
 from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.groups import ChannelGroup, ParameterSlot
 from bench_pruning.criteria.fpgm import FPGM
@@ -10,6 +11,7 @@ from bench_pruning.criteria.l1 import L1
 from bench_pruning.criteria.l2 import L2
 from bench_pruning.criteria.random import Random
 from bench_pruning.descriptors import PruningOptions
+from bench_pruning.fpgm_descriptor import FPGMOptions
 from bench_pruning.method import SCORES
 
 
@@ -27,8 +29,9 @@ def group(*weights):
     return BoundGroup(ChannelGroup(name="0", size=size, slots=slots), layers)
 
 
-def score(method, *weights):
-    return method(options=PruningOptions()).score(group(*weights), {})
+def score(method, *weights, **options):
+    chosen = FPGMOptions if method is FPGM else PruningOptions
+    return method(options=chosen(**options)).score(group(*weights), {})
 
 
 def column(*values):
@@ -64,6 +67,66 @@ def test_fpgm_resolves_filters_that_are_nearly_equal():
     filters = random_filters()[:1] + 1e-4 * random_filters(1)
     differences = (filters.double()[:, None] - filters.double()[None]).square().sum(-1).sqrt().sum(1)
     torch.testing.assert_close(score(FPGM, filters), differences, rtol=1e-6, atol=0)
+
+
+def test_fpgm_mix_gives_up_the_smallest_norms_and_sums_distances_among_the_others():
+    filters = column(0.0, 1.0, 2.0, 10.0)
+    mixed = score(FPGM, filters, norm_ratio=0.25)
+    # Without the filter 0 the distances are 1 + 9, 1 + 8 and 9 + 8.
+    assert mixed[1:].tolist() == pytest.approx([10, 9, 17])
+    assert mixed[0] < 0
+    assert score(FPGM, filters, norm_ratio=0.2).tolist() == score(FPGM, filters).tolist()
+
+
+def kept(ratio, scores, **options):
+    return allocate(scores, ratio, FPGMOptions(**options)).kept
+
+
+@pytest.mark.parametrize(
+    ("norm_ratio", "ratio", "expected"),
+    [
+        (0, 0.25, [0, 2, 3]),  # distances 13, 11, 11, 27
+        (0.25, 0.25, [1, 2, 3]),  # the filter 0 by its norm
+        (0.25, 0.5, [1, 3]),  # then the filter 2 by its distance: 10, 9, 17
+        (0.5, 0.25, [1, 2, 3]),  # a ratio below norm_ratio: by norm alone, the smallest first
+        (0.5, 0.5, [2, 3]),
+        (0.75, 0.75, [3]),
+    ],
+)
+def test_fpgm_mix_removes_by_norm_up_to_its_ratio_and_then_by_distance(norm_ratio, ratio, expected):
+    scores = score(FPGM, column(0.0, 1.0, 2.0, 10.0), norm_ratio=norm_ratio)
+    assert kept(ratio, {"a": scores}) == {"a": expected}
+
+
+def test_fpgm_mix_counts_its_fraction_exactly_and_rounds_down():
+    filters = random_filters(channels=10)
+    assert [(score(FPGM, filters, norm_ratio=ratio) < 0).sum() for ratio in (0.3, 0.7, 0.29, 0.99)] == [3, 7, 2, 9]
+
+
+def test_fpgm_mix_follows_the_two_steps_of_its_paper():
+    filters = random_filters(channels=20)
+    by_norm = filters.norm(dim=1).argsort()[5:]
+    distances = torch.stack([(filters[by_norm] - filters[i]).norm(dim=1).sum() for i in by_norm])
+    survivors = by_norm[distances.argsort()[4:]]
+    scores = score(FPGM, filters, norm_ratio=0.25)
+    assert kept(0.45, {"a": scores}) == {"a": sorted(survivors.tolist())}
+    torch.testing.assert_close(score(FPGM, -3 * filters, norm_ratio=0.25), 3 * scores, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("normalizer", ["none", "mean", "max"])
+def test_of_all_layers_filters_go_by_norm_before_any_goes_by_distance(normalizer):
+    weights = {"near": 0.01 * random_filters(1), "far": random_filters(2), "equal": torch.ones(4, 3)}
+    scores = {name: score(FPGM, values, norm_ratio=0.5) for name, values in weights.items()}
+    counts = {
+        name: len(channels) for name, channels in kept(0.5, scores, allocation="global", normalizer=normalizer).items()
+    }
+    assert counts == {"near": 6, "far": 6, "equal": 2}
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.0])
+def test_a_fraction_of_all_filters_cannot_go_by_norm(wrong):
+    with pytest.raises(ValueError, match="norm_ratio"):
+        FPGMOptions(norm_ratio=wrong)
 
 
 def test_norms_follow_their_definitions():

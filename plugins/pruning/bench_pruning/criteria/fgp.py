@@ -20,28 +20,25 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.bound import BoundGroup
-    from bench_pruning.fgp_descriptor import FGPOptions
+    from bench_pruning.fgp_descriptor import FGPOptions, SupportOptions
     from harness.registry.context import Context
-    from harness.registry.task import Batch
 
 
-class FGP(PruningMethod):
+class ClassSupport(PruningMethod):
     """The support that a channel gives to the predicted classes: mean over pixels, classes and images of relu(G * F).
 
     F is what a convolution or linear layer makes, before normalisation, and G the gradient of the sum of a class's
     logits over the pixels predicted as it. In each layer the paper keeps the smallest set of channels whose share of
-    the layer's support is at least T, so that its size is an outcome. Here a channel's score is the largest 1 - T for
-    which it stays: ranked over all layers (`allocation=global`), a ratio removes what one T for all layers removes,
-    the T that meets the ratio. With `allocation=uniform` each layer loses its channels of least support.
+    the layer's support is at least T.
 
     What differs from the authors: support is kept in 64 bits, not as images of 8 bits; layers that share channels have
     the mean of their shares; and a layer without support (an auxiliary head, which predicts nothing) has no shares, so
-    that no threshold removes its channels: all its scores are 1. Of a network with a single logit, all pixels count.
+    that no threshold removes its channels. Of a network with a single logit, all pixels count.
 
     Source: Lv et al., FGP: Feature-Gradient-Prune for Efficient Convolutional Layer Pruning (arXiv 2411.12781).
     """
 
-    options: FGPOptions
+    options: SupportOptions
 
     def collect(self, model: nn.Module, groups: Sequence[BoundGroup], context: Context) -> Statistics:
         """Returns the support value of each layer's channels by its path, [W].
@@ -66,11 +63,13 @@ class FGP(PruningMethod):
                 raise NonFiniteLossError(message)
         return support
 
-    def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
-        """Returns 1 - T for the largest threshold T below which a channel goes, [C]."""
+    def shares(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
+        """Returns the share of the support that each channel of a group has, the mean over its layers, [C].
+
+        Layers without support do not count; zeros if none has any.
+        """
         found = {path: shares(statistics[path].cpu()) for path in group.group.layers if path in statistics}
-        supported = {path: part for path, part in found.items() if bool(part.any())}
-        return tail_shares(members_mean(group, supported)) if supported else torch.ones(group.size, dtype=torch.float64)
+        return members_mean(group, {path: part for path, part in found.items() if bool(part.any())})
 
     def _support(self, network: nn.Module, paths: Collection[str], context: Context) -> Statistics:
         """Returns the mean over classes and maps of the layers' support, [W] by path."""
@@ -91,7 +90,7 @@ class FGP(PruningMethod):
 
         classes = 1
         for batch in context.calibration_batches():
-            images = _images(network, batch).detach().requires_grad_()
+            images = context.task.images(network, batch).detach().requires_grad_()
             with observed(network, paths, visit):
                 logits = context.task.predict(network, images)
             classes = _class_count(logits)
@@ -102,20 +101,22 @@ class FGP(PruningMethod):
         return {path: values / (classes * maps_seen[path]) for path, values in sums.items()}
 
 
-def _images(network: nn.Module, batch: Batch) -> torch.Tensor:
-    """Returns the normalised images of a batch [N, 3, H, W], as the training loss sees them.
+class FGP(ClassSupport):
+    """Support with a ratio: it removes what one threshold T for all layers removes, the T that meets the ratio.
 
-    Raises:
-        UnsupportedOperationError: The model has no mmengine data preprocessor that makes them.
+    In the paper T is given, and how many channels stay is an outcome; so it is in `fgp_threshold`. Here a channel's
+    score is the largest 1 - T for which it stays, and channels are ranked by it over all layers (`allocation=global`).
+    With `allocation=uniform` each layer loses its channels of least support. In layers without support all scores
+    are 1.
+
+    Source: as `ClassSupport`.
     """
-    if isinstance(batch, torch.Tensor):
-        return batch
-    preprocess: Any = getattr(network, "data_preprocessor", None)
-    images = preprocess(batch, True)["inputs"] if preprocess is not None else None
-    if not isinstance(images, torch.Tensor):
-        message = f"{type(network).__name__} has no data preprocessor that makes one tensor of a batch's images"
-        raise UnsupportedOperationError(message, "FGP needs them to predict; use another criterion.")
-    return images
+
+    options: FGPOptions
+
+    def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
+        """Returns 1 - T for the largest threshold T below which a channel goes, [C]."""
+        return tail_shares(self.shares(group, statistics))
 
 
 def _class_count(logits: Any) -> int:
