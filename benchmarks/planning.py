@@ -52,7 +52,8 @@ def _report(cells: int, registry: Registry) -> None:
 
 def _benchmark(cells: int) -> Benchmark:
     seeds = list(range(cells // _CELLS_PER_SEED))
-    return Benchmark.model_validate({"name": "planning", "methods": _METHODS, "ratios": _RATIOS, "seeds": seeds})
+    keys = {"methods": _METHODS, "controls": [], "ratios": _RATIOS, "seeds": seeds}
+    return Benchmark.model_validate({"name": "planning", **keys})
 
 
 def _dump_and_hash(stages: tuple[Any, ...]) -> list[str]:

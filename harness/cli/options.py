@@ -26,7 +26,11 @@ Ratios = Annotated[str | None, typer.Option("--ratios", help="Fractions to remov
 RatioOf = Annotated[str | None, typer.Option("--ratio-of", help="Of what: channels, params or macs.")]
 Precisions = Annotated[str | None, typer.Option("--precisions", help="Settings of quantization methods, e.g. int8.")]
 Pipelines = Annotated[str | None, typer.Option("--pipelines", help="Whole pipelines, e.g. fpgm@0.5+none.")]
-Controls = Annotated[str | None, typer.Option("--controls", help="Methods that the others must beat, e.g. random.")]
+Controls = Annotated[
+    str | None,
+    typer.Option("--controls", help="Methods that the others must beat, e.g. random; default: what each names itself."),
+]
+NoControls = Annotated[bool, typer.Option("--no-controls", help="Only what is asked for, nothing to compare it with.")]
 Protect = Annotated[
     list[str] | None,
     typer.Option(
@@ -105,8 +109,16 @@ def grid_flags(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         given: A command's arguments by name.
+
+    Raises:
+        UserError: Two flags contradict each other.
     """
     flags = {name: given[name] for name in _GRID}
+    if given["no_controls"]:
+        if given["controls"] is not None:
+            message = f"--no-controls: --controls {given['controls']} asks for the opposite"
+            raise UserError(message, "Give one of the two.")
+        flags["controls"] = []
     patterns = given["protect"]
     return {**flags, "protect": None if patterns is None else list(patterns_of(patterns))}
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 from harness.errors import UserError
 from harness.plan.cell import Cell
 from harness.plan.choice import Choices
-from harness.plan.protection import protected_calls
+from harness.plan.controls import AutomaticControls
+from harness.plan.protection import protected_call, protected_calls
 from harness.registry import MethodDescriptor, Registry, TaskDescriptor
 from harness.spec.benchmark import Benchmark, MethodEntry, ModelChoice, PluginChoice
 from harness.spec.exclusion import excluded
@@ -18,6 +20,19 @@ from harness.spec.pipeline import MethodCall, Pipeline, Step, parse_pipeline, wi
 from harness.spec.setting import Setting
 
 Role = Literal["candidate", "control"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a benchmark.
+
+    Attributes:
+        cells: In a stable order, none twice.
+        left_out: Automatic controls that cannot be drawn, with the reason.
+    """
+
+    cells: tuple[Cell, ...]
+    left_out: tuple[str, ...]
 
 
 def choose_task(benchmark: Benchmark, registry: Registry) -> TaskDescriptor:
@@ -49,8 +64,8 @@ def choose_datasets(benchmark: Benchmark, task: TaskDescriptor) -> Sequence[Plug
     return benchmark.datasets or (PluginChoice(name=_demo(task.demo_dataset, "--datasets", task)),)
 
 
-def expand(benchmark: Benchmark, choices: Choices) -> list[Cell]:
-    """Returns the cells of a benchmark, in a stable order and none twice.
+def expand(benchmark: Benchmark, choices: Choices) -> Grid:
+    """Returns the cells of a benchmark.
 
     Args:
         benchmark: What was asked for.
@@ -60,15 +75,37 @@ def expand(benchmark: Benchmark, choices: Choices) -> list[Cell]:
         UserError: A name is unknown, a setting does not fit its method, or there is nothing to run.
     """
     task = choices.task
-    pipelines = _protected(list(_pipelines(benchmark, choices)), benchmark, choices)
-    if not pipelines:
+    stated = _protected(list(_pipelines(benchmark, choices)), benchmark, choices)
+    if not stated:
         hint = "Say e.g. --methods fpgm,l1 --ratios 0.2,0.5, or --pipelines fpgm@0.5; `bench list methods` shows all."
         message = "the benchmark names no method and no pipeline"
         raise UserError(message, hint)
+    controls = AutomaticControls(choices, lambda written: _finished(written, benchmark, choices))
     cells: dict[str, Cell] = {}
     models, datasets = choose_models(benchmark, task), choose_datasets(benchmark, task)
-    for model, dataset, seed, (pipeline, role) in product(models, datasets, benchmark.seeds, pipelines):
-        cell = Cell(
+    for place in product(models, datasets, benchmark.seeds):
+        kept = _kept(stated, place, benchmark, task)
+        if benchmark.controls is None:
+            beside = controls.beside(cell.pipeline for cell in kept)
+            kept += _kept([(pipeline, "control") for pipeline in beside], place, benchmark, task)
+        for cell in kept:  # what is a candidate too comes first as one
+            cells.setdefault(cell.name, cell)
+    if not cells:
+        message = "exclude: its rules drop every cell"
+        raise UserError(message, "Loosen a rule of `exclude`.")
+    return Grid(tuple(cells.values()), controls.left_out())
+
+
+def _kept(
+    pipelines: Iterable[tuple[Pipeline, Role]],
+    place: tuple[ModelChoice, PluginChoice, int],
+    benchmark: Benchmark,
+    task: TaskDescriptor,
+) -> list[Cell]:
+    """Returns the cells of one model, data set and seed that no rule excludes."""
+    model, dataset, seed = place
+    cells = (
+        Cell(
             task=task.name,
             model=model.name,
             dataset=dataset.name,
@@ -78,12 +115,9 @@ def expand(benchmark: Benchmark, choices: Choices) -> list[Cell]:
             ratio_of=benchmark.ratio_of,
             role=role,
         )
-        if not benchmark.exclude or not _is_excluded(cell, benchmark):
-            cells.setdefault(cell.name, cell)
-    if not cells:
-        message = "exclude: its rules drop every cell"
-        raise UserError(message, "Loosen a rule of `exclude`.")
-    return list(cells.values())
+        for pipeline, role in pipelines
+    )
+    return [cell for cell in cells if not benchmark.exclude or not _is_excluded(cell, benchmark)]
 
 
 def facts_of(cell: Cell) -> dict[str, Any]:
@@ -131,7 +165,7 @@ def _pipelines(benchmark: Benchmark, choices: Choices) -> Iterator[tuple[Pipelin
         yield from _grid(entry, benchmark, choices, "candidate")
     for text in benchmark.pipelines:
         yield _complete(parse_pipeline(text, "--pipelines"), benchmark, choices), "candidate"
-    for entry in benchmark.controls:
+    for entry in benchmark.controls or ():
         yield from _grid(entry, benchmark, choices, "control")
 
 
@@ -174,6 +208,18 @@ def _complete(written: Pipeline, benchmark: Benchmark, choices: Choices) -> Pipe
         for call in step.calls:
             require_setting(call, choices.method(call).plugin.descriptor, benchmark.ratio_of)
     return pipeline
+
+
+def _finished(written: Pipeline, benchmark: Benchmark, choices: Choices) -> Pipeline:
+    """Returns a control as the benchmark runs it: complete, and with `protect` in the options that take it."""
+    pipeline = _complete(written, benchmark, choices)
+    patterns, describe = benchmark.protect, choices.describe
+    return Pipeline(
+        tuple(
+            Step(tuple(protected_call(call, patterns, describe(call.name)) for call in step.calls))
+            for step in pipeline.steps
+        )
+    )
 
 
 def require_setting(call: MethodCall, descriptor: MethodDescriptor, ratio_of: str = "channels") -> None:

@@ -30,6 +30,7 @@ class Plan:
         methods: Descriptors of all methods in its pipelines, by the name they are written with.
         cells: Its cells, each with its stages.
         asked: Its cells, those that a limit leaves out included.
+        controls_left_out: Automatic controls that cannot be drawn, with the reason.
     """
 
     benchmark: Benchmark
@@ -37,6 +38,7 @@ class Plan:
     methods: dict[str, MethodDescriptor]
     cells: tuple[PlannedCell, ...]
     asked: tuple[Cell, ...]
+    controls_left_out: tuple[str, ...] = ()
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -66,7 +68,8 @@ def make_plan(benchmark: Benchmark, registry: Registry, *, device: str = "auto",
     choices = Choices(registry, task, models, datasets)
     drawer = Drawer(benchmark, choices, device)
     with collector_paused():
-        asked = tuple(expand(benchmark, choices))
+        grid = expand(benchmark, choices)
+        asked = grid.cells
         cells = asked[:limit]
         planned = tuple(drawer.draw(cell) for cell in cells)
     names = {call.name for cell in asked for step in cell.pipeline.steps for call in step.calls}
@@ -76,6 +79,7 @@ def make_plan(benchmark: Benchmark, registry: Registry, *, device: str = "auto",
         methods={name: choices.describe(name) for name in names},
         cells=planned,
         asked=asked,
+        controls_left_out=grid.left_out,
     )
 
 

@@ -205,6 +205,10 @@ class MethodDescriptor(Descriptor):
         extended_by: Entry-point groups of its own by which other distributions change what it does; those
             distributions are part of its results' identity.
         source: Where it comes from; `None` for what nobody has published.
+        controls: Pipelines, without settings, that a benchmark draws beside this method if it names no controls of its
+            own, e.g. `("random", "finetune")`; see `docs/design/controls.md`. They have the recovery budget; a method
+            that trains in `prepare` also names one that spends its total, e.g. `"random+finetune+finetune"`, because
+            it could be better by having trained longer alone. One that is not installed is left out with a warning.
     """
 
     family: str
@@ -218,6 +222,7 @@ class MethodDescriptor(Descriptor):
     ratio_targets: tuple[str, ...] = ("channels",)
     extended_by: tuple[str, ...] = ()
     source: Publication | None = None
+    controls: tuple[str, ...] = ()
 
     def prepare_key(self, setting: Setting | None, options: Options) -> Any:
         """Returns a JSON value; settings with equal values share one `prepare` stage.

@@ -130,7 +130,8 @@ Seeds = Annotated[Listed[StrictInt], AfterValidator(_at_least_one)]
 class Benchmark(_Section):
     """A grid of models x data sets x pipelines x seeds, with one training budget and one protocol.
 
-    Cells are `methods` x their settings (`ratios` or `precisions`), the same for `controls`, and `pipelines`.
+    Cells are `methods` x their settings (`ratios` or `precisions`), the same for `controls`, and `pipelines`. Without
+    `controls`, each candidate brings those that its method names.
     """
 
     name: str | None = Field(
@@ -155,8 +156,10 @@ class Benchmark(_Section):
     pipelines: Listed[PipelineText] = Field(
         default=(), description="Complete pipelines with their settings, such as sirfp@0.5+cwd+ptq@int8."
     )
-    controls: Listed[MethodEntry] = Field(
-        default=(), description="Like methods, but what methods have to beat: random pruning, say."
+    controls: Listed[MethodEntry] | None = Field(
+        default=None,
+        description="Like methods, but what methods have to beat; [] for nothing. Default: what each method names, for "
+        "pruning random, uniform and finetune.",
     )
     protect: Listed[str] = Field(
         default=(),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -17,8 +17,13 @@ from harness.spec.problem import Path, Problem, find_problems, path_text, proble
 from harness.spec.splitting import split_list
 from harness.spec.yaml_document import read_yaml, read_yaml_file
 
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(map(_is_list, get_args(annotation)))
+
+
 _NUMBERS = ("ratios", "seeds")
-_LISTS = tuple(name for name, field in Benchmark.model_fields.items() if get_origin(field.annotation) is tuple)
+_LISTS = tuple(name for name, field in Benchmark.model_fields.items() if _is_list(field.annotation))
 
 
 def load_benchmark(path: FilePath) -> Benchmark:

@@ -13,7 +13,7 @@ def test_foreground_miou(tmp_path, model, at_least):
     subprocess.run(
         [
             sys.executable, "-c", "from harness.cli import main; main()", "run", "--models", model,
-            "--pipelines", "l1@0.2+none", "--out", "results",
+            "--pipelines", "l1@0.2+none", "--no-controls", "--out", "results",
         ],
         cwd=tmp_path, check=True,
     )  # fmt: skip

@@ -4,6 +4,7 @@ TINY = """\
 name: tiny
 models: [residual_fcn]
 datasets: [{name: digits, size: 32}]
+controls: []
 training: {iterations: 4, batch_size: 4}
 recovery: {iterations: 2, batch_size: 4}
 calibration: {samples: 4, batch_size: 4}

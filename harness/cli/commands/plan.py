@@ -25,6 +25,7 @@ def plan(
     precisions: options.Precisions = None,
     pipelines: options.Pipelines = None,
     controls: options.Controls = None,
+    no_controls: options.NoControls = False,
     protect: options.Protect = None,
     seeds: options.Seeds = None,
     deterministic: options.Deterministic = None,
@@ -72,12 +73,17 @@ def show_plan(plan: Plan, folder: Path, *, retry: str, force: Callable[[Stage], 
 
         import typer
 
+        from harness.cli.cell_roles import warn_of_left_out
+
+        warn_of_left_out(plan)
         typer.echo(json.dumps({"results": str(folder), **shown.as_json()}, indent=2))
         return
     from rich.console import Console
 
+    from harness.cli.cell_roles import tell_of_controls
     from harness.cli.preview_table import print_preview
 
     console = Console()
     print_preview(console, shown)
+    tell_of_controls(plan, console)
     console.print(f"{shown.sentence()}  Results: {folder}", markup=False, highlight=False, soft_wrap=True)

@@ -21,6 +21,7 @@ def run(
     precisions: options.Precisions = None,
     pipelines: options.Pipelines = None,
     controls: options.Controls = None,
+    no_controls: options.NoControls = False,
     protect: options.Protect = None,
     seeds: options.Seeds = None,
     deterministic: options.Deterministic = None,
@@ -84,6 +85,7 @@ def run(
         return
     from rich.console import Console
 
+    from harness.cli.cell_roles import tell_of_controls
     from harness.cli.config_files import warn_of_code
     from harness.cli.retry import retry_rule
     from harness.execution.run import RunSettings, carry_out
@@ -102,5 +104,6 @@ def run(
     )
     warn_of_code([model.name for model in plan.benchmark.models if is_config_path(model.name)])
     console = Console()
+    tell_of_controls(plan, console)
     outcome = carry_out(plan, Layout(folder), settings, console)
     conclude(outcome, plan, expectations, folder, console, forced=forced is not None)

@@ -49,8 +49,8 @@ class RunFolder:
         self.ask(methods=["l1"], ratios=[0.2, 0.5], **keys)
 
     def ask(self, **keys):
-        """Notes what the last run was asked for."""
-        write_text(self.layout.benchmark, yaml.safe_dump(keys))
+        """Notes what the last run was asked for; no controls unless they are."""
+        write_text(self.layout.benchmark, yaml.safe_dump({"controls": [], **keys}))
 
     @property
     def cells(self):

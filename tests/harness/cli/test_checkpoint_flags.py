@@ -7,7 +7,7 @@ import pytest
 
 from harness.execution.run import RunOutcome
 
-GRID = ("--methods", "l1", "--ratios", "0.5")
+GRID = ("--methods", "l1", "--ratios", "0.5", "--no-controls")
 
 
 @pytest.fixture(autouse=True)

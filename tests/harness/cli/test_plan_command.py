@@ -7,7 +7,7 @@ import pytest
 
 from harness.execution.run import RunOutcome
 
-GRID = ("--methods", "fpgm,l1", "--ratios", "0.2,0.5")
+GRID = ("--methods", "fpgm,l1", "--ratios", "0.2,0.5", "--no-controls")
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,53 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(bench):
     assert result.exit_code == 0
     assert result.output == bench("plan", *GRID, "--limit", "2").output
     assert "13 of 13 stages to run" in result.output
+
+
+BARE = GRID[:-1]
+
+
+def test_automatic_controls_are_counted_and_said_how_to_leave_out(bench):
+    result = bench("plan", *BARE)
+    assert "9 cells: 4 candidates and 5 controls (--no-controls leaves these out).\n" in result.stdout
+    roles = [cell["role"] for cell in json.loads(bench("plan", *BARE, "--json").stdout)["cells"]]
+    assert roles == ["candidate"] * 4 + ["control"] * 5
+    assert "control" not in bench("plan", *BARE, "--limit", "1").stdout
+    one = bench("plan", "--methods", "l1", "--ratios", "0.5", "--controls", "random")
+    assert "2 cells: 1 candidate and 1 control (--no-controls leaves these out).\n" in one.stdout
+    assert "controls" not in bench("plan", *GRID).output
+
+
+def test_a_run_says_so_before_it_starts(bench, monkeypatch):
+    outcome = RunOutcome(records=[SimpleNamespace(status="interrupted")], interrupted=True)
+    monkeypatch.setattr("harness.execution.run.carry_out", lambda *arguments: outcome)
+    assert bench("run", *BARE).output.startswith("9 cells: 4 candidates and 5 controls (--no-controls")
+    assert "controls" not in bench("run", *GRID).output
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_control_that_is_switched_off_is_a_warning_and_not_in_the_output(bench, more):
+    result = bench("plan", *BARE, "--disable", "random", *more)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: control random (of fpgm, l1) is left out: method 'random' of bench-pruning 0.1.0 is disabled by "
+        "--disable random\n"
+    )
+    assert "random" not in result.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_controls_and_none_are_a_contradiction(bench, command):
+    result = bench(command, *GRID, "--controls", "random")
+    assert result.exit_code == 2
+    assert "--no-controls: --controls random asks for the opposite" in result.output
+
+
+def test_no_controls_are_stronger_than_those_of_a_file(bench, tmp_path):
+    file = tmp_path / "grid.yaml"
+    file.write_text("methods: [l1]\nratios: [0.5]\ncontrols: [random]\n")
+    shown = [json.loads(bench("plan", file, "--json", *flags).stdout) for flags in ((), ("--no-controls",))]
+    file.unlink()
+    assert [[cell["role"] for cell in plan["cells"]] for plan in shown] == [["candidate", "control"], ["candidate"]]
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

@@ -34,7 +34,8 @@ def artifact(tmp_path):
 def plan(registry, checkpoint, **keys):
     model = {"name": "residual_fcn", **({"checkpoint": str(checkpoint)} if checkpoint else {})}
     return make_plan(
-        Benchmark.model_validate({"models": [model], "methods": ["l1"], "ratios": [0.5], **keys}), registry
+        Benchmark.model_validate({"models": [model], "methods": ["l1"], "controls": [], "ratios": [0.5], **keys}),
+        registry,
     )
 
 

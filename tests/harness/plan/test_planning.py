@@ -17,7 +17,7 @@ def registry():
 
 
 def plan(registry, **keys):
-    return make_plan(Benchmark.model_validate({"name": "test", **keys}), registry)
+    return make_plan(Benchmark.model_validate({"name": "test", "controls": [], **keys}), registry)
 
 
 def pipelines(made):
@@ -71,7 +71,7 @@ def test_the_recovery_budget_reaches_recoveries_and_what_follows_and_nothing_els
 
 
 def test_how_it_is_run_is_in_no_identity_but_that_of_measure(registry):
-    benchmark = Benchmark.model_validate({"methods": ["l1"], "ratios": [0.5]})
+    benchmark = Benchmark.model_validate({"methods": ["l1"], "controls": [], "ratios": [0.5]})
     cpu, gpu = (make_plan(benchmark, registry, device=device) for device in ("cpu", "cuda"))
     changed = {s.kind for s, t in zip(cpu.stages, gpu.stages, strict=True) if s.identity != t.identity}
     assert changed == {"measure"}

@@ -39,7 +39,7 @@ def test_a_method_without_the_option_is_left():
 
 
 def test_the_key_of_a_benchmark_reaches_options_cells_and_identities():
-    asked = {"methods": ["l1"], "pipelines": ["l2@0.3+none"], "ratios": [0.5]}
+    asked = {"methods": ["l1"], "controls": [], "pipelines": ["l2@0.3+none"], "ratios": [0.5]}
     plain = make_plan(Benchmark.model_validate(asked), discover())
     protected = make_plan(Benchmark.model_validate({**asked, "protect": ["backbone"]}), discover())
     written = make_plan(Benchmark.model_validate({"pipelines": ["l1@0.5(protect=backbone,)"]}), discover())

@@ -226,6 +226,30 @@ def test_flags_win_over_the_file_and_assignments_over_flags(load):
     assert benchmark.recovery.iterations == 300
 
 
+@pytest.mark.parametrize(
+    ("written", "flags", "assignments", "expected"),
+    [
+        ("", {}, [], None),
+        ("controls:", {}, [], None),
+        ("controls: []", {}, [], ()),
+        ("controls: random", {}, [], ("random",)),
+        ("controls: [random]", {"controls": "l1,l2"}, [], ("l1", "l2")),
+        ("controls: [random]", {"controls": []}, [], ()),
+        ("", {"controls": []}, ["controls=l1(x=1,2),l2"], ("l1(x=1,2)", "l2")),
+        ("", {}, ["controls="], ()),
+    ],
+)
+def test_controls_are_none_stated_or_left_to_the_methods(load, written, flags, assignments, expected):
+    benchmark = override(load(f"ratios: [0.5]\n{written}"), flags, assignments)
+    assert benchmark.controls == expected
+    assert Benchmark.model_validate(benchmark.written()).controls == expected, "as a results folder keeps it"
+
+
+def test_a_control_that_is_no_method_is_told_as_one_is(load):
+    with pytest.raises(UserError, match=r"controls\[0\]: 'l1@0.5' has a setting"):
+        load("controls: [l1@0.5]")
+
+
 def test_flags_alone_make_a_benchmark():
     benchmark = override(
         Benchmark(),
