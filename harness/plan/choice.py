@@ -30,6 +30,13 @@ class Choice:
     json: dict[str, Any]
     provenance: Mapping[str, Provenance]
 
+    @property
+    def prepared_json(self) -> dict[str, Any]:
+        """What the identity of a preparation states of it: without the options that only `compress` acts on."""
+        own = self.options.compress_options
+        options = {name: value for name, value in self.json["options"].items() if name not in own}
+        return {**self.json, "options": options}
+
 
 class Choices:
     """What a benchmark chooses, by the names that it is chosen by.

@@ -142,10 +142,11 @@ class Drawer:
         method = self._choices.method(call)
         key, key_text = prepare_key(call, method)
         of_cells = (source.identity, cell.model, cell.dataset, cell.seed)
-        shared = (*of_cells, call.name, str(call.options), key_text)
+        stated_method = method.prepared_json
+        shared = (*of_cells, call.name, canonical_json(stated_method), key_text)
         if shared not in self._prepared:
             shown = call.name if key is None and part.is_first else part.text
-            parameters = {"method": method.json, "key": key, **self._method_parameters(cell, method)}
+            parameters = {"method": stated_method, "key": key, **self._method_parameters(cell, method)}
             if key is not None:
                 parameters["ratio_of"] = cell.ratio_of  # what a target that is searched for is a fraction of
             common = self._fields(cell, "prepare", parameters, stated("method", method.provenance))
@@ -229,7 +230,7 @@ class Drawer:
         share: Fraction = Fraction(1),
     ) -> Stage:
         fields, identity = common.with_inputs({role: stage.identity for role, stage in inputs.items()})
-        stage = Stage(fields, label, _subject(cell, fields.kind), tuple(inputs.items()), checkpoint, identity, share)
+        stage = Stage(fields, label, _subject(cell, fields), tuple(inputs.items()), checkpoint, identity, share)
         return self._stages.setdefault(stage, stage)
 
     def _fields(
@@ -299,11 +300,13 @@ def _resolved(device: str) -> str:
     return "cuda" if hardware()["gpus"] else "cpu"
 
 
-def _subject(cell: Cell, kind: StageKind) -> str:
+def _subject(cell: Cell, fields: StageFields) -> str:
     """What a stage stands for besides its label; stages that differ in it are not each other's successors."""
+    # What is prepared for all targets is one and the same.
+    aimed = fields.kind not in ("train", "prepare") or "ratio_of" in fields.parameters
     parts = [cell.model, cell.dataset, f"seed {cell.seed}"]
     if cell.protocol != "corrected":
         parts.append(cell.protocol)
-    if cell.ratio_of != "channels" and kind not in ("train", "prepare"):
+    if cell.ratio_of != "channels" and aimed:
         parts.append(f"of {cell.ratio_of}")
     return " · ".join(parts)

@@ -30,9 +30,12 @@ class Options(BaseModel):
     Attributes:
         plan_options: Names of the options that the plan alone acts on. They are in no identity, and the implementation
             sees their defaults, whatever was written.
+        compress_options: Names of the options of a compressor that only `compress` acts on. Calls that differ in nothing
+            else share one `prepare`, which sees their defaults.
     """
 
     plan_options: ClassVar[frozenset[str]] = frozenset()
+    compress_options: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -226,6 +229,8 @@ class MethodDescriptor(Descriptor):
 
     def prepare_key(self, setting: Setting | None, options: Options) -> Any:
         """Returns a JSON value; settings with equal values share one `prepare` stage.
+
+        See `Options.compress_options` for what calls may differ in besides.
 
         The default shares one `prepare` among all settings. A method that searches per target returns it.
         """

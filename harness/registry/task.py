@@ -73,6 +73,14 @@ class Task(ABC):
             raise UnsupportedOperationError(message, "Override `images` of the task, or use a method without it.")
         return images
 
+    def class_maps(self, model: nn.Module, outputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Returns those of `forward`'s outputs that are logits of classes, [N, classes, ...] each; by default none.
+
+        Methods compare distributions over classes, and a network has outputs that are none: boxes, masks, regression.
+        """
+        del model, outputs
+        return []
+
     def batch_problem(self, batch: Batch, meta: DatasetMeta, *, training: bool) -> str:
         """Returns in what a loader's batch is not what the task reads, empty if it is.
 

@@ -65,6 +65,26 @@ class TestFGPThreshold(_OnASmallModel):
     method = "fgp_threshold(threshold=0.7;round_to=2)"
 
 
+class TestActivation(_OnASmallModel):
+    method = "activation"
+
+
+class TestLAMP(_OnASmallModel):
+    method = "lamp"
+
+
+class TestHRank(_OnASmallModel):
+    method = "hrank"
+
+
+class TestCHIP(_OnASmallModel):
+    method = "chip"
+
+
+class TestGroupFisher(_OnASmallModel):
+    method = "group_fisher(per_saving=macs)"
+
+
 class TestDMCP(_OnASmallModel):
     method = "dmcp"
 

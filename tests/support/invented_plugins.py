@@ -29,6 +29,10 @@ METHODS = """
 from harness.registry import IterativeOptions, MethodDescriptor, Options
 class Passes(IterativeOptions):
     mode: str = "fast"
+class Grain(Options):
+    compress_options = frozenset({"grain"})
+    mode: str = "fast"
+    grain: int = 1
 class Steps(Options):
     steps: int = 1
     mode: str = "fast"
@@ -45,6 +49,7 @@ SEARCH = Search(name="search", **{**common, "needs": frozenset({"training"})})
 VAGUE = Vague(name="vague", **common)
 PEEL = MethodDescriptor(name="peel", **{**common, "options": Passes})
 DIG = Search(name="dig", **{**common, "options": Passes, "needs": frozenset({"training"})})
+CARVE = MethodDescriptor(name="carve", **{**common, "options": Grain})
 ROUND = MethodDescriptor(name="round", **{**common, "options": Passes, "axis": "precision"})
 """
 RECOVERIES = """
@@ -74,7 +79,7 @@ def invented_registry(folder):
         },
         TASK,
     )
-    methods = {name: name.upper() for name in ("prune", "search", "vague", "peel", "dig", "round")}
+    methods = {name: name.upper() for name in ("prune", "search", "vague", "peel", "dig", "carve", "round")}
     _install(folder, "invented-methods", {"bench.methods": methods}, METHODS, requires="invented-tracing")
     recoveries = {"tune": "TUNE", "mimic": "MIMIC", "nothing": "NOTHING"}
     _install(folder, "invented-recoveries", {"bench.methods": recoveries}, RECOVERIES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -24,6 +24,10 @@ model with the same fine-tuning, each under the budget of one recovery."""
 
 class SurgeryOptions(Options):
     """What any choice of channels respects, and what is done about those that go; the same for every method."""
+
+    compress_options: ClassVar[frozenset[str]] = frozenset(
+        {"round_to", "min_channels", "max_ratio", "bias_compensation", "recalibrate"}
+    )
 
     round_to: int = Field(
         default=1,
@@ -55,6 +59,8 @@ class SurgeryOptions(Options):
 
 class PruningOptions(SurgeryOptions, IterativeOptions):
     """How many channels each layer loses to a ratio; the same for every criterion."""
+
+    compress_options: ClassVar[frozenset[str]] = SurgeryOptions.compress_options | {"allocation", "normalizer"}
 
     allocation: Literal["uniform", "global"] = Field(
         default="uniform",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 class DMCPOptions(SurgeryOptions):
     """Options of DMCP: the search, and how a network is taken from what it found."""
+
+    # The others shape the chains.
+    compress_options: ClassVar[frozenset[str]] = frozenset({"sampling", "fit", "bias_compensation", "recalibrate"})
 
     widths: int = Field(
         default=10, ge=2, le=100, description="Widths that each layer can have, in equal steps up to the whole."
@@ -75,7 +78,7 @@ DMCP = DMCPDescriptor(
     needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),
     ratio_targets=("channels", "params", "macs"),
     extended_by=(RULES,),
-    # The last one spends what the search and the training of the found network spend together.
+    # The last one takes as many steps as the search and the training of the found network do together.
     controls=(*CONTROLS, "uniform+scratch+finetune"),
     source=Publication(
         paper="Guo et al., DMCP: Differentiable Markov Channel Pruning for Neural Networks, CVPR 2020",

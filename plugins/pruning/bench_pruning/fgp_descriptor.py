@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class FGPOptions(SupportOptions, PruningOptions):
 
 class FGPThresholdOptions(SupportOptions):
     """Options of FGP with its threshold as the input; no ratio is asked for, so none of its options apply."""
+
+    compress_options: ClassVar[frozenset[str]] = SurgeryOptions.compress_options | {"threshold"}
 
     threshold: float = Field(
         default=0.8,

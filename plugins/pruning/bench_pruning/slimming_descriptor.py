@@ -37,7 +37,8 @@ SLIMMING = pruning_method(
         where="equation 1",
         fidelity="adapted",
         note="The subgradient and exact counts are tests; the sparse training starts from the baseline "
-        "and has a budget of its own; channels that no normalisation scales stay.",
+        "and has a budget of its own, whose optimiser may decay scales as well; channels that no normalisation "
+        "scales stay.",
     ),
     options=SlimmingOptions,
     needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),

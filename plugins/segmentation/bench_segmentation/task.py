@@ -85,6 +85,12 @@ class Segmentation(Task):
             outputs += _tensors(head(features))
         return outputs
 
+    def class_maps(self, model: nn.Module, outputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Returns the outputs with as many maps as the decode head has classes; masks of queries are none."""
+        network: Any = model
+        classes = int(network.num_classes)
+        return [output for output in outputs if output.dim() == 4 and output.shape[1] == classes > 1]  # noqa: PLR2004 - [N, classes, H, W]
+
     def predict(self, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Returns the logits [N, classes, H, W] of whole-image inference, resized to the input.
 

@@ -48,6 +48,29 @@ def test_what_works_is_described_and_progress_told(check):
     assert [done for done, *_ in told] == sorted(done for done, *_ in told)
 
 
+def test_a_method_that_searches_prepares_once_for_every_target(check, monkeypatch):
+    keys = []
+
+    def load(bench):
+        compressor = load_compressor(bench)
+        prepare = compressor.prepare
+
+        def noted(model, context):
+            keys.append(context.prepare_key)
+            return prepare(model, context)
+
+        compressor.prepare = noted
+        return compressor
+
+    monkeypatch.setattr(method, "load_compressor", load)
+    found, _ = check(model="residual_fcn", methods=("dmcp", "l2"))
+    assert found.verdict == "works"
+    assert keys == [0.3, 0.5, 0.7, None]
+    searched = found.methods[0].settings
+    assert [setting.setting for setting in searched] == [0.3, 0.5, 0.7]
+    assert searched[0].params_left > searched[1].params_left > searched[2].params_left
+
+
 def test_nothing_is_left_in_the_work_folder(check, tmp_path):
     check()
     assert list((tmp_path / "0").iterdir()) == []

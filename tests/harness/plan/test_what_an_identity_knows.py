@@ -116,6 +116,30 @@ def test_what_is_asked_for_reaches_the_stages_that_depend_on_it(registry, keys, 
     assert changed(plan(registry), plan(registry, keys)) == expected
 
 
+def test_options_that_only_compress_acts_on_leave_the_preparation_alone(registry):
+    one, other = (plan(registry, {"methods": [f"carve({text})"]}) for text in ("grain=1", "grain=2"))
+    assert changed(one, other) == FROM_COMPRESS
+    assert changed(one, plan(registry, {"methods": ["carve(mode=slow)"]})) == FROM_PREPARE
+    together = plan(registry, {"methods": ["carve(grain=1)", "carve(grain=2)", "carve(grain=2;mode=slow)"]})
+    prepared = [stage.fields.parameters["method"] for stage in together.stages if stage.fields.kind == "prepare"]
+    assert prepared == [{"name": "carve", "options": {"mode": mode}} for mode in ("fast", "slow")]
+
+
+def test_a_search_depends_on_what_its_target_is_a_fraction_of(registry):
+    """And is not the stale version of a search for another: its subject differs, too."""
+    of_channels, of_macs = (plan(registry, {"methods": ["search"], **keys}) for keys in ({}, {"ratio_of": "macs"}))
+    assert changed(of_channels, of_macs) == FROM_PREPARE
+    subjects = [
+        {stage.subject for stage in made.stages if stage.fields.kind == "prepare"} for made in (of_channels, of_macs)
+    ]
+    assert subjects[0].isdisjoint(subjects[1])
+    shared = [
+        {s.subject for s in plan(registry, {"ratio_of": of}).stages if s.fields.kind == "prepare"}
+        for of in ("macs", "channels")
+    ]
+    assert shared[0] == shared[1]
+
+
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [

@@ -75,6 +75,17 @@ def test_a_method_below_random_is_marked(tmp_path):
     assert make_rows([Run(tmp_path, turned)])[1]["below_random"] is False
 
 
+def test_what_is_trained_from_scratch_is_compared_with_uniform_width(tmp_path):
+    """Which is what random channels are there; where both are, with the random ones."""
+    uniform = final("uniform@0.5+scratch", 0.5, role="control")
+    searched, tuned = final("dmcp@0.5+scratch", 0.4), final("fpgm@0.5+finetune", 0.4)
+    rows = make_rows([Run(tmp_path, [searched, tuned, uniform])])[1:]
+    found = {row["pipeline"]: row["below_random"] for row in rows}
+    assert found == {"dmcp@0.5+scratch": True, "fpgm@0.5+finetune": None, "uniform@0.5+scratch": None}
+    random = final("random@0.5+scratch", 0.3, role="control")
+    assert make_rows([Run(tmp_path, [searched, uniform, random])])[1]["below_random"] is False
+
+
 def test_nothing_is_said_where_random_is_not_complete(tmp_path):
     random = final("random@0.5+finetune", 0.5, status="failed")
     assert make_rows([Run(tmp_path, [final("fpgm@0.5+finetune", 0.4), random])])[1]["below_random"] is None

@@ -10,7 +10,7 @@ from bench_pruning.demand import Demand
 from bench_pruning.dmcp.chain import Chain
 from bench_pruning.dmcp.supernet import Supernet
 from bench_pruning.dmcp_descriptor import DMCPOptions
-from bench_pruning.gates import gate_places
+from bench_pruning.places import gate_places
 
 
 class SearchContext(FakeContext):
@@ -35,7 +35,7 @@ def supernet_of(model, context=None, *, target=0.5, iterations=8, steps=4, **opt
     groups = list(found.prunable)
     demand = Demand.on(model, groups, of="macs", macs=found.macs, protected=frozenset())
     chains = {group.name: Chain.over(group.size, steps, 1) for group in groups}
-    places = gate_places(model, groups, lambda probe: context.task.forward(probe, images))
+    places = gate_places(model, groups, lambda probe: context.task.forward(probe, images)).behind
     net = Supernet(
         model,
         context.task,

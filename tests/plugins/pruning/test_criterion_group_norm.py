@@ -5,7 +5,10 @@ import copy
 import pytest
 import torch
 from pruning_fakes import Chain, Concatenation, FakeContext, Residual, Separable, randomize
+from torch import nn
 
+from bench_pruning.channels.bound import BoundGroup
+from bench_pruning.channels.groups import ChannelGroup, ParameterSlot
 from bench_pruning.criteria.group_norm import GroupL1, GroupL2
 from bench_pruning.criteria.l1 import L1
 from bench_pruning.descriptors import PruningOptions
@@ -64,6 +67,17 @@ def test_permuted_channels_have_permuted_scores(method):
         permuted.norm.weight.copy_(model.norm.weight[order])
         permuted.second.weight.copy_(model.second.weight[:, order])
     assert torch.equal(scores(method, permuted)["first"], scores(method, model)["first"][order])
+
+
+def test_a_group_of_one_layer_has_the_plain_norm():
+    """Without normalisation and what reads the channels, the mean over one layer is Li et al.'s sum of |W|."""
+    layer = nn.Conv2d(3, 6, 3, bias=False)
+    every = tuple(range(6))
+    slot = ParameterSlot(module="0", parameter="weight", dim=0, role="producer", indices=every, channels=every)
+    group = BoundGroup(ChannelGroup(name="0", size=6, slots=(slot,)), nn.Sequential(layer))
+    plain = L1(options=PruningOptions()).score(group, {})
+    torch.testing.assert_close(GroupL1(options=PruningOptions()).score(group, {}), plain.double(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(plain, layer.weight.detach().abs().sum((1, 2, 3)))
 
 
 def test_what_reads_a_channel_makes_the_difference_to_the_plain_norm():

@@ -8,7 +8,9 @@ import torch
 from pruning_fakes import Chain, FakeContext, FakeTask, conv, randomize
 from torch import nn
 
+from bench_pruning.criteria.l1 import L1
 from bench_pruning.criteria.slimming import Slimming, SparsityHook, scales
+from bench_pruning.descriptors import PruningOptions
 from bench_pruning.slimming_descriptor import SlimmingOptions
 from harness.errors import UnsupportedOperationError
 
@@ -67,6 +69,10 @@ def test_a_scaled_filter_that_normalisation_undoes_changes_no_score():
     torch.testing.assert_close(scaled(images), model(images))
     first, second = (method().prepare(each, Untrained()).tensors["scores.first"] for each in (model, scaled))
     assert torch.equal(first, second)
+    norms = [
+        L1(options=PruningOptions()).prepare(each, Untrained()).tensors["scores.first"] for each in (model, scaled)
+    ]
+    assert norms[1][2] == pytest.approx(10 * norms[0][2].item(), rel=1e-5), "while the filter's norm grows"
 
 
 def test_the_penalty_adds_its_subgradient_and_nothing_at_zero():

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.taylor import Taylor
-from bench_pruning.gates import gate_places, gated
+from bench_pruning.gates import gated
+from bench_pruning.places import gate_places
 from bench_pruning.taylor_descriptor import TaylorOptions
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 
@@ -69,6 +70,32 @@ def test_the_closed_form(variant):
     """L = (sum_c a_c z_c)^2 / 2 with a = [1, 2, -1]: dL/dz_c = 2 a_c."""
     context = GrayContext(Losses(half_square), torch.ones(1, 1, 1, 1))
     assert scores(Sum([1.0, 2.0, -1.0]), context, variant)["first"].tolist() == [4, 16, 4]
+
+
+def test_the_closed_form_is_what_the_loss_really_does_to_first_order():
+    """Removing a channel changes L by -1.5, -2.0, +2.5: all of L = 2 but (2 - a_c)^2 / 2; the slopes are 2, 4, -2."""
+    model, image = Sum([1.0, 2.0, -1.0]), torch.ones(1, 1, 1, 1)
+    changes, slopes = [], []
+    for channel in range(3):
+        for factor, found in ((0.0, changes), (1 - 1e-3, slopes)):
+            scaled = copy.deepcopy(model)
+            with torch.no_grad():
+                scaled.first.weight[channel] *= factor
+            found.append((half_square(scaled(image)) - half_square(model(image))).item())
+    assert changes == [-1.5, -2.0, 2.5]
+    assert [change / -1e-3 for change in slopes] == pytest.approx([2, 4, -2], rel=1e-2)
+
+
+def test_a_gates_gradient_is_the_sum_of_features_times_gradients():
+    """sum_hw y dL/dy: the Taylor output of the earlier paper, and FGP's product without its rectification."""
+    model = randomize(Chain()).double()
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    kept = []
+    model.norm.register_forward_hook(lambda module, args, output: (kept.append(output), output.retain_grad())[0])
+    with gated(model, ["norm"]) as gates:
+        model(images).square().mean().backward()
+    (gradient,), (features,) = gates.gradients("norm"), kept
+    torch.testing.assert_close(gradient, (features * features.grad).sum((2, 3)).detach())
 
 
 def test_weights_are_squared_one_by_one():
@@ -142,7 +169,7 @@ def test_in_front_of_batch_normalisation_a_gate_measures_nothing():
     assert float(before.sum(0).abs().max()) < 1e-4 * float(behind.sum(0).abs().max())
     groups = trace(model, FakeTask(), images).prunable
     places = gate_places(model, groups, lambda probe: probe(images))
-    assert {name: [slot.module for slot in slots] for name, slots in places.items()} == {
+    assert {name: [slot.module for slot in slots] for name, slots in places.behind.items()} == {
         "first": ["norm"], "second": ["second_norm"],
     }  # fmt: skip
 
@@ -154,8 +181,8 @@ def test_all_layers_on_a_stream_share_a_gate():
     batch = next(context.calibration_batches())
     groups = {group.name: group for group in trace(model, FakeTask(), batch).prunable}
     places = gate_places(copy.deepcopy(model), list(groups.values()), lambda probe: probe(batch))
-    assert {slot.module for slot in places["stem"]} == {"stem", "norm"}, "`outer` is normalised, `stem` is not"
-    assert [slot.module for slot in places["inner"]] == ["inner"]
+    assert {slot.module for slot in places.behind["stem"]} == {"stem", "norm"}, "`outer` is normalised, `stem` is not"
+    assert [slot.module for slot in places.behind["inner"]] == ["inner"]
     found = scores(copy.deepcopy(model))["stem"]
 
     def loss(factor):
@@ -174,6 +201,88 @@ def test_all_layers_on_a_stream_share_a_gate():
     step[3] = 1e-6
     slope = (float(loss(factor.detach() + step)) - float(loss(factor.detach() - step))) / 2e-6
     assert slope**2 == pytest.approx(float(found[3]), rel=1e-3)
+
+
+class DoubleBatches(Batches):
+    def example_images(self, batch_size=1, size=None):
+        return super().example_images(batch_size, size).double()
+
+
+class PreActivation(nn.Module):
+    """A block that begins with its normalisation, so that the stem's result is read by an identity path too."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem, self.norm = conv(3, width), nn.BatchNorm2d(width)
+        self.inner, self.outer = conv(width, 6), conv(6, width)
+        self.head = conv(width, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head(x + self.outer(F.relu(self.inner(F.relu(self.norm(x))))))
+
+
+def test_an_identity_path_around_a_normalisation_has_a_gate_of_its_own():
+    """The score is the squared derivative of the loss if the channel is scaled wherever it goes."""
+    model = randomize(PreActivation()).double()
+    batch = torch.randn(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    context = DoubleBatches(FakeTask(), batch)
+    found = scores(copy.deepcopy(model), context)["stem"]
+
+    def loss(factor):
+        network = copy.deepcopy(model).train()
+        for path in ("stem", "norm", "outer"):
+            network.get_submodule(path).register_forward_hook(
+                lambda module, args, output: output * factor.view(1, -1, 1, 1)
+            )
+        return float(context.loss(network, batch).detach())
+
+    for channel in range(8):
+        step = torch.zeros(8, dtype=torch.float64)
+        step[channel] = 1e-6
+        slope = (loss(1 + step) - loss(1 - step)) / 2e-6
+        assert slope**2 == pytest.approx(float(found[channel]), rel=1e-3), channel
+
+
+class Attending(nn.Module):
+    """Attention calls none of its projections: nothing can stand behind them."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem = conv(3, width)
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.head = conv(width, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        tokens = x.flatten(2).transpose(1, 2)
+        attended = self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        return self.head(x + attended.transpose(1, 2).reshape(x.shape))
+
+
+def test_layers_that_are_not_called_are_measured_by_their_weights():
+    """`sum w dL/dw` is the derivative of a factor of what a layer makes; channels of the two heads go together."""
+    model = randomize(Attending()).double()
+    batch = torch.randn(2, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    context = DoubleBatches(FakeTask(), batch)
+    ((_, found),) = scores(copy.deepcopy(model), context).items()
+    assert len(found) == 4
+
+    def loss(factor):
+        network = copy.deepcopy(model).train()
+        network.stem.register_forward_hook(lambda module, args, output: output * factor.view(1, -1, 1, 1))
+        with torch.no_grad():
+            network.attention.out_proj.weight *= factor[:, None]
+            network.attention.out_proj.bias *= factor
+        return float(context.loss(network, batch).detach())
+
+    for channel in range(4):
+        step = torch.zeros(8, dtype=torch.float64)
+        step[[channel, channel + 4]] = 1e-6
+        slope = (loss(1 + step) - loss(1 - step)) / 2e-6
+        assert slope**2 == pytest.approx(float(found[channel]), rel=1e-3), channel
+    with pytest.raises(UnsupportedOperationError, match="is not called"):
+        scores(copy.deepcopy(model), context, "per_sample")
 
 
 def test_a_layer_that_is_used_twice_adds_its_calls_up():

@@ -85,6 +85,14 @@ def test_the_exponential_form_has_no_gradient_below_zero():
     assert alpha.grad[1] < 0
 
 
+def test_the_forms_start_differently():
+    """At alpha = 0 the sigmoid is 1/2, near the narrowest network; the exponential is 1, the whole network."""
+    alpha = double(0, 0, 0).requires_grad_()
+    assert SMALL.expected_width(alpha.detach(), "exponential").item() == 8
+    SMALL.expected_width(alpha, "exponential").backward()
+    assert alpha.grad.tolist() == [-6, -4, -2], "the gradient of the clamp at exactly 0 is 1"
+
+
 def test_gates_are_the_probability_of_each_channel():
     alpha = double(2, 0, -2)
     p = torch.sigmoid(alpha)

@@ -13,7 +13,7 @@ from bench_pruning.dmcp.chain import Chain as MarkovChain
 from bench_pruning.dmcp.method import DMCP
 from bench_pruning.dmcp_descriptor import DMCP as DESCRIPTOR
 from bench_pruning.dmcp_descriptor import DMCPOptions
-from harness.errors import UserError
+from harness.errors import UnsupportedOperationError, UserError
 
 
 def method(**options):
@@ -76,6 +76,51 @@ def test_protected_layers_have_no_chain():
     assert "alpha.first" not in state.tensors
     assert result.details["layers"]["first"]["after"] == 20
     assert result.details["layers"]["second"]["after"] < 22
+
+
+def test_layers_without_another_width_stay_as_they_are():
+    """No chain has more than one width where hardly anything may go."""
+    model = randomize(Chain(width=20))
+    state, context = searched(model, 0.5, max_ratio=0.001)
+    result = method(max_ratio=0.001).compress(copy.deepcopy(model), 0.5, state, context)
+    assert not [name for name in state.tensors if name.startswith("alpha.")]
+    assert result.achieved["channels"] == 0
+    assert result.details["target"]["missed"]
+
+
+def test_what_nothing_can_stand_behind_stays_and_is_named():
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.inner = conv(3, 8), conv(8, 10)
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.outer, self.head = conv(10, 8), conv(8, 4, 1)
+
+        def forward(self, x):
+            x = self.stem(x)
+            tokens = x.flatten(2).transpose(1, 2)
+            x = x + self.attention(tokens, tokens, tokens, need_weights=False)[0].transpose(1, 2).reshape(x.shape)
+            return self.head(x + self.outer(F.relu(self.inner(x))))
+
+    model = Attending()
+    state, context = searched(model, 0.3, ratio_of="channels")
+    result = method().compress(copy.deepcopy(model), 0.3, state, context)
+    assert [name for name in state.tensors if name.startswith("alpha.")] == ["alpha.inner"]
+    assert result.details["layers"]["stem"]["after"] == 8
+    assert result.details["layers"]["inner"]["after"] < 10
+    pinned = {entry["module"]: entry["reason"] for entry in result.details["pinned"]}
+    assert "is not called as a module" in pinned["attention.out_proj"]
+
+
+def test_what_the_chains_cannot_learn_from_fails_before_the_training():
+    class Regression(FakeTask):
+        def class_maps(self, model, outputs):
+            return []
+
+    context = context_for(0.5, Regression())
+    context.train = None  # is not reached
+    with pytest.raises(UnsupportedOperationError, match="returns no class logits"):
+        method().prepare(randomize(Chain()), context)
 
 
 def test_the_search_leaves_the_model_as_it_was():

@@ -82,7 +82,7 @@ def test_without_fitting_the_search_is_taken_as_it_is_and_the_miss_is_explained(
     chosen = expected_network(searched, 0.5, exactly=False)
     assert {name: len(kept) for name, kept in chosen.kept.items()} == {"a": 32, "b": 48, "c": 80}
     assert chosen.target.missed
-    assert "no network nearer" in chosen.target.reason
+    assert "fit=false takes the search as it ended" in chosen.target.reason
     assert chosen.details["search"]["means"]["a"] == pytest.approx(16 + 16 * (1 - 0.5**9), abs=1e-3)
 
 
@@ -113,3 +113,40 @@ def test_chains_that_cannot_reach_the_target_give_the_nearest_draw():
     assert {name: len(kept) for name, kept in chosen.kept.items()} == {"a": 16, "b": 24, "c": 40}
     assert chosen.target.missed
     assert chosen.details["search"]["draws"] == 2000
+    assert "none of 2000 drawn networks is nearer" in chosen.target.reason
+
+
+def test_small_networks_are_as_near_as_single_channels_allow():
+    """Eight layers of 12 to 40 channels: no layer that is one channel wider or narrower would be nearer."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        sizes = {f"layer{number}": int(torch.randint(12, 41, (), generator=generator)) for number in range(8)}
+        names = list(sizes)
+        links = [(Width(3), _all(names[0])), *((_all(a), _all(b)) for a, b in zip(names, names[1:], strict=False))]
+        costs = CostModel(tuple(CostTerm(9, widths) for widths in [*links, (_all(names[-1]), Width(2))]))
+        chains = {name: Chain.over(size, 10, 1) for name, size in sizes.items()}
+        alpha = {name: torch.randn(len(chain), generator=generator).double() for name, chain in chains.items()}
+        needs = Demand(of="macs", sizes=sizes, costs={"macs": costs})
+        searched = Found(chains=chains, alpha=alpha, form="sigmoid", options=DMCPOptions(), demand=needs)
+        chosen = expected_network(searched.moved(fitted(searched, 0.5)), 0.5, exactly=True)
+        widths = {name: len(kept) for name, kept in chosen.kept.items()}
+        target = needs.dense / 2
+        nearest = abs(costs.count(widths) - target)
+        for name, width in widths.items():
+            for other in {max(width - 1, chains[name].widths[0]), min(width + 1, sizes[name])}:
+                assert abs(costs.count({**widths, name: other}) - target) >= nearest
+        assert not chosen.target.missed
+
+
+def test_no_layer_becomes_narrower_than_its_chain():
+    searched = found(random_alpha(5))
+    chosen = expected_network(searched.moved(fitted(searched, 0.995)), 0.995, exactly=True)
+    assert {name: len(kept) for name, kept in chosen.kept.items()} == {"a": 16, "b": 24, "c": 40}
+    assert "no single step of one layer" in chosen.target.reason
+
+
+def test_every_layer_is_drawn_from_its_own_chain():
+    """One chain that always stays whole, two that always go."""
+    alpha = {name: torch.full((9,), 60.0 if name == "b" else -60.0, dtype=torch.float64) for name in SIZES}
+    chosen = drawn_network(found(alpha), 0.5, torch.Generator().manual_seed(0))
+    assert {name: len(kept) for name, kept in chosen.kept.items()} == {"a": 16, "b": 240, "c": 40}

@@ -13,11 +13,27 @@ from torch import nn
 
 from bench_pruning.channels import surgery
 from bench_pruning.channels.recipe import recipe
+from bench_pruning.dmcp.factors import layer_factor, multiplied
 from bench_pruning.dmcp.penalty import cost_penalty
-from bench_pruning.dmcp.supernet import divergence, layer_factor, learning_rate
+from bench_pruning.dmcp.supernet import divergence, learning_rate
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 
-NETWORKS = [ChainNetwork, Residual, Concatenation, Separable]
+
+class PreActivation(nn.Module):
+    """A block that begins with its normalisation, and an identity path around it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.inner, self.outer = nn.Conv2d(8, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.head = nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head(x + self.outer(torch.relu(self.inner(torch.relu(self.norm(x))))))
+
+
+NETWORKS = [ChainNetwork, Residual, Concatenation, Separable, PreActivation]
 
 
 def wrapper_of(net, lr=0.05):
@@ -37,7 +53,7 @@ def test_masked_networks_are_the_narrow_ones(network, training):
     surgery.apply(pruned, recipe(pruned, groups, {name: list(range(width)) for name, width in widths.items()}))
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(5))
     expected = FakeTask().forward(pruned, images)
-    with net._multiplied({name: chain.mask(widths[name]) for name, chain in net._chains.items()}):
+    with multiplied(net.network, net._parts, {name: chain.mask(widths[name]) for name, chain in net._chains.items()}):
         found = FakeTask().forward(model, images)
     assert any(widths[group.name] < group.size for group in groups)
     for one, other in zip(found, expected, strict=True):
@@ -49,7 +65,9 @@ def test_gates_of_one_change_nothing(network):
     model = randomize(network()).eval()
     net, _, _ = supernet_of(model)
     images = torch.randn(2, 3, 8, 8)
-    with net._multiplied({name: torch.ones(chain.widths[-1]) for name, chain in net._chains.items()}):
+    with multiplied(
+        net.network, net._parts, {name: torch.ones(chain.widths[-1]) for name, chain in net._chains.items()}
+    ):
         gated = FakeTask().forward(model, images)
     for one, other in zip(gated, FakeTask().forward(model, images), strict=True):
         assert torch.equal(one, other)
@@ -93,7 +111,7 @@ def test_the_gradient_of_the_weights_is_that_of_all_four_networks():
     with torch.no_grad():
         widest = FakeTask().forward(reference, images)
     for factors in other._narrow_networks(0):
-        with other._multiplied(factors):
+        with multiplied(other.network, other._parts, factors):
             divergence(FakeTask().forward(reference, images), widest).backward()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     net.train_step(images, wrapper_of(net, lr=0.01))
@@ -107,6 +125,105 @@ class Constant(FakeTask):
 
     def loss(self, model, batch):
         return super().loss(model, batch) * 0
+
+
+class Scaler:
+    """Of automatic mixed precision; above a limit the gradients overflow."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def get_scale(self):
+        return self.scale
+
+
+class Watching(FakeTask):
+    """Notes the gradient that arrives at the loss, and overflows as half precision does."""
+
+    def __init__(self, limit=math.inf):
+        self.seen, self.limit = [], limit
+
+    def loss(self, model, batch):
+        loss = super().loss(model, batch)
+        loss.register_hook(self.arrived)
+        return loss
+
+    def arrived(self, gradient):
+        self.seen.append(gradient.item())
+        return gradient * math.inf if gradient.item() > self.limit else None
+
+
+@pytest.mark.parametrize(("limit", "scales"), [(math.inf, [1024.0]), (100.0, [1024.0, 16.0])])
+def test_with_mixed_precision_the_gradient_is_taken_of_the_scaled_loss_and_unscaled(limit, scales):
+    """A scale that overflows is lowered; the step is that of full precision."""
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(4))
+    model = randomize(ChainNetwork())
+    plain, _, _ = supernet_of(copy.deepcopy(model))
+    plain.step.fill_(4)
+    plain.train_step(images, wrapper_of(plain))
+    task = Watching(limit)
+    net, _, _ = supernet_of(model, SearchContext(task, size=(8, 8)))
+    net.step.fill_(4)
+    wrapper = wrapper_of(net)
+    wrapper.loss_scaler = Scaler(1024.0)
+    task.seen.clear()
+    net.train_step(images, wrapper)
+    assert task.seen == scales
+    torch.testing.assert_close(net.alpha, plain.alpha)
+
+
+def test_the_gradient_of_the_chains_is_the_slope_of_loss_and_penalty():
+    """Against finite differences on a stream that layers share: what its members contribute adds up."""
+    context = SearchContext(size=(8, 8))
+    model = randomize(Residual()).double()
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    net, _, demand = supernet_of(randomize(Residual()), context)
+    net.network = model.train()
+
+    def objective(alpha):
+        factors, position = {}, 0
+        for name, chain in net._chains.items():
+            factors[name] = chain.gates(alpha[position : position + len(chain)])
+            position += len(chain)
+        with torch.no_grad(), multiplied(model, net._parts, factors):
+            loss = context.task.loss(model, images)
+        return loss.item() + 0.1 * cost_penalty(net.expected_cost(alpha), 0.5 * demand.dense).item()
+
+    net.alpha.copy_(torch.linspace(-1, 1, len(net.alpha)))
+    gradient, _ = net._gradient(images, wrapper_of(net))
+    for position in range(len(net.alpha)):
+        step = torch.zeros_like(net.alpha)
+        step[position] = 1e-5
+        slope = (objective(net.alpha + step) - objective(net.alpha - step)) / 2e-5
+        assert gradient[position].item() == pytest.approx(slope, rel=1e-5, abs=1e-9), position
+
+
+def test_the_expected_cost_of_settled_chains_is_the_counted_one():
+    """Depthwise convolutions, squeeze-and-excitation and heads included."""
+    model = randomize(Separable())
+    context = SearchContext(size=(8, 8))
+    net, groups, demand = supernet_of(model, context)
+    assert net.expected_cost(torch.full_like(net.alpha, 60)).item() == pytest.approx(demand.dense)
+    narrow = {name: list(range(chain.widths[0])) for name, chain in net._chains.items()}
+    pruned = copy.deepcopy(model)
+    surgery.apply(pruned, recipe(pruned, groups, narrow))
+    macs = context.count_macs(pruned.eval(), context.example_images(2))
+    assert net.expected_cost(torch.full_like(net.alpha, -60)).item() == pytest.approx(macs)
+
+
+def test_random_networks_are_uniform_at_first_and_drawn_from_the_chains_later():
+    """With chains that always stay whole, only uniform draws are narrow: all at first, 1 in e at the end."""
+    net, _, _ = supernet_of(randomize(ChainNetwork(width=40)), iterations=2000, steps=10)
+    net.alpha.fill_(60)
+
+    def share_of_whole(steps):
+        drawn = [factors for step in steps for factors in list(net._narrow_networks(step))[1:]]
+        whole = sum(all(bool(factor.all()) for factor in factors.values()) for factors in drawn)
+        return whole / len(drawn)
+
+    # Two layers of ten widths: a uniform draw is the whole network once in a hundred.
+    assert share_of_whole(range(100)) == pytest.approx(0.04, abs=0.05)
+    assert share_of_whole(range(1900, 2000)) == pytest.approx(1 - 0.99 * math.exp(-0.975), abs=0.11)
 
 
 def test_a_step_of_the_chains_is_nesterov_on_the_penalty():
@@ -182,7 +299,7 @@ def test_narrow_networks_may_learn_from_labels():
     net.train_step(torch.randn(2, 3, 8, 8), wrapper_of(net))
     assert not torch.equal(before, model[0].weight)
     other, _, _ = supernet_of(model)
-    with pytest.raises(UnsupportedOperationError, match="no distribution over classes"):
+    with pytest.raises(UnsupportedOperationError, match="returns no class logits"):
         other.train_step(torch.randn(2, 3, 8, 8), wrapper_of(other))
 
 
@@ -204,7 +321,6 @@ def test_layers_that_hold_several_groups_get_all_factors():
     """Concatenated channels: those of each group at their place, 1 for channels of no group."""
     net, groups, _ = supernet_of(randomize(Concatenation()))
     factors = {group.name: torch.full((group.size,), float(number + 2)) for number, group in enumerate(groups)}
-    parts = [(slot, factors[name]) for name, slots in net._places.items() for slot in slots if slot.module == "norm"]
     values = {name: factors[name][0].item() for name in ("left", "right", "stem")}
     expected = [values["left"]] * 6 + [values["right"]] * 5 + [values["stem"]] * 4
-    assert layer_factor(parts, 15).tolist() == expected
+    assert layer_factor(net._parts["norm"], factors, 15).tolist() == expected

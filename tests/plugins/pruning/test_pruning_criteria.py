@@ -61,6 +61,9 @@ def test_fpgm_is_invariant_to_translation_and_scales():
     flipped = filters.clone()
     flipped[3] *= -1
     assert not torch.allclose(score(FPGM, flipped), scores, rtol=1e-3)
+    for norm in (L1, L2):
+        assert not torch.allclose(score(norm, filters + 5), score(norm, filters), rtol=0.1)
+        torch.testing.assert_close(score(norm, flipped), score(norm, filters))
 
 
 def test_fpgm_resolves_filters_that_are_nearly_equal():

@@ -97,6 +97,17 @@ def test_one_state_serves_all_ratios_after_a_json_round_trip():
     assert widths == [6, 4, 2]
 
 
+@pytest.mark.parametrize(("ratio", "share"), [(0.3, 0.51), (0.5, 0.75)])
+def test_a_ratio_of_channels_removes_about_one_minus_its_square_of_parameters(ratio, share):
+    """1 - (1 - p)^2, where both sides of a layer lose p."""
+    model = nn.Sequential(*[conv(100, 100) for _ in range(8)])
+    model[0] = conv(3, 100)
+    before = sum(parameter.numel() for parameter in model[1:7].parameters())
+    compress(model, ratio)
+    after = sum(parameter.numel() for parameter in model[1:7].parameters())
+    assert 1 - after / before == pytest.approx(share, abs=0.001)
+
+
 def test_permuting_a_layers_channels_permutes_what_is_kept():
     one, other = randomize(Chain()), randomize(Chain())
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))

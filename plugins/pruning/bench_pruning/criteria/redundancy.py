@@ -15,9 +15,6 @@ Padding = Literal["replicate", "zero"]
 EPSILON = 1e-5
 """What is added to the L1 norm of a map, as in the authors' code."""
 
-SOBEL = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))
-"""Kernel of the horizontal gradient; its transpose gives the vertical one."""
-
 
 def redundancy_sum(maps: torch.Tensor) -> torch.Tensor:
     """Returns A = X X^T of the maps, each divided by its L1 norm, summed over the images, [C, C] in 64 bits.
@@ -48,14 +45,21 @@ def edge_sum(maps: torch.Tensor, padding: Padding = "replicate") -> torch.Tensor
     """
     if maps.dim() != 4:
         return maps.new_zeros(maps.shape[1], dtype=torch.float64)
-    planes = _full_precision(maps).flatten(0, 1)[:, None]
+    planes = _full_precision(maps).flatten(0, 1)
     padded = F.pad(planes, (1, 1, 1, 1), mode="replicate" if padding == "replicate" else "constant")
-    kernel = padded.new_tensor(SOBEL)
-    gradients = F.conv2d(padded, torch.stack([kernel, kernel.T])[:, None])
-    magnitude = torch.linalg.vector_norm(gradients, dim=1)
+    magnitude = torch.hypot(_horizontal_gradient(padded), _horizontal_gradient(padded.mT).mT)
     deviation = magnitude.flatten(1).std(dim=1, correction=0)
     total: torch.Tensor = deviation.double().view(maps.shape[:2]).sum(dim=0)
     return total
+
+
+def _horizontal_gradient(planes: torch.Tensor) -> torch.Tensor:
+    """Returns the answer [P, H - 2, W - 2] of planes [P, H, W] to the kernel (-1, 0, 1), smoothed by (1/2, 1, 1/2).
+
+    On a CPU, sums of shifted planes take a tenth of the time of a convolution with a single input channel.
+    """
+    difference = planes[:, :, 2:] - planes[:, :, :-2]
+    return difference[:, 1:-1] + (difference[:, :-2] + difference[:, 2:]) / 2
 
 
 def _full_precision(maps: torch.Tensor) -> torch.Tensor:

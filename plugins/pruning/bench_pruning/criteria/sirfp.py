@@ -13,8 +13,8 @@ from bench_pruning.channels.copying import copied, restored_randomness
 from bench_pruning.criteria.clique import greedy_removal
 from bench_pruning.criteria.feature_maps import maps_of, members_mean, observed, set_modes
 from bench_pruning.criteria.redundancy import edge_sum, redundancy_sum
-from bench_pruning.gates import gate_places
 from bench_pruning.method import PruningMethod, Statistics
+from bench_pruning.places import gate_places
 from harness.errors import NonFiniteLossError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SIRFP(PruningMethod):
                 places = gate_places(
                     network, [group.group for group in groups], lambda probe: _run(probe, first, context)
                 )
-            paths = {name: [slot.module for slot in slots] for name, slots in places.items()}
+            paths = {name: [slot.module for slot in slots] for name, slots in places.behind.items()}
             means = self._means(network, {path for found in paths.values() for path in found}, context)
         statistics: Statistics = {}
         for group in groups:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench_pruning.channels.copying import copied, restored_randomness
-from bench_pruning.gates import gate_places, gated
+from bench_pruning.gates import gated
 from bench_pruning.method import PruningMethod, Statistics
+from bench_pruning.places import MAKING, gate_places
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from bench_pruning.channels.bound import BoundGroup
     from bench_pruning.channels.groups import ParameterSlot
+    from bench_pruning.places import Places
     from bench_pruning.taylor_descriptor import TaylorOptions
     from harness.registry.context import Context
     from harness.registry.task import Batch
@@ -31,7 +33,8 @@ class Taylor(PruningMethod):
     """The squared first-order change of the loss if a channel is zeroed, by gates behind its normalisation.
 
     * `gate`: `(sum_n dL/dz_nc)^2` of gates z = 1, L the mean loss of a mini-batch (the paper's Taylor FO with gates,
-      the best of its variants). Where no normalisation follows, the gate stands behind the layer itself.
+      the best of its variants). Where no normalisation follows, or not alone, the gate stands behind the layer itself;
+      for a layer that is not called as a module it is `sum w dL/dw` over its weights and biases, which is equal.
     * `bn`: the same from `gamma dL/dgamma + beta dL/dbeta` of the normalisation's parameters, which is equal to the
       gate's gradient; a group without them is refused.
     * `per_sample`: `sum_n (dL_n/dz_nc)^2 / N`, of the loss of each sample (the paper's full gradient).
@@ -82,23 +85,52 @@ class Taylor(PruningMethod):
         if self.options.variant == "bn":
             return lambda batch: (_of_normalization(network, groups, batch, context), 1)
 
+        per_sample = self.options.variant == "per_sample"
+
         def by_gates(batch: Batch) -> tuple[Worth, int]:
             with gated(network, paths) as gates:
-                _backward(network, batch, context)
-            per_sample = self.options.variant == "per_sample"
+                products = _products(network, weights, batch, context)
             worth, images = {}, 1
             for group in groups:
-                calls = [(slot, call) for slot in places[group.name] for call in gates.gradients(slot.module)]
+                calls = [(slot, call) for slot in places.behind[group.name] for call in gates.gradients(slot.module)]
                 images = max([images, *(len(call) for _, call in calls)]) if per_sample else 1
                 parts = [group.summed(slot, call.double()) for slot, call in calls]
+                # A factor of what a layer makes is one of its weights and biases.
+                parts += [
+                    group.rows_of(slot, products[slot.tensor]).sum(1)[None] for slot in weights.get(group.name, ())
+                ]
                 worth[group.name] = _square(parts, group, per_sample=per_sample)
             return worth, images
 
         first = next(context.calibration_batches())
         chosen = [group.group for group in groups]
         places = gate_places(copied(network), chosen, lambda probe: context.loss(probe, copy.deepcopy(first)))
-        paths = {slot.module for slots in places.values() for slot in slots}
+        if per_sample:
+            _require_called(places)
+        paths = {slot.module for slots in places.behind.values() for slot in slots}
+        weights = {group.name: _making_slots(group, places) for group in groups if group.name in places.uncalled}
         return by_gates
+
+
+def _require_called(places: Places) -> None:
+    """Raises if a layer has weights alone, whose gradients are sums over the samples.
+
+    Raises:
+        UnsupportedOperationError: It is not called as a module.
+    """
+    for name, slots in places.uncalled.items():
+        message = (
+            f"`{slots[0].module}`, which makes channels of `{name}`, is not called, so that no gate can be behind it"
+        )
+        raise UnsupportedOperationError(message, "Use variant=gate, which takes its weights then, or protect it.")
+
+
+def _making_slots(group: BoundGroup, places: Places) -> list[ParameterSlot]:
+    """Returns the weights and biases of a group's layers that are not called as modules."""
+    paths = {slot.module for slot in places.uncalled[group.name]}
+    parameters = dict(group.model.named_parameters(remove_duplicate=False))
+    making = [slot for slot in group.group.slots if slot.module in paths and slot.role in MAKING]
+    return [slot for slot in making if slot.tensor in parameters]
 
 
 def _square(parts: list[torch.Tensor], group: BoundGroup, *, per_sample: bool) -> torch.Tensor:

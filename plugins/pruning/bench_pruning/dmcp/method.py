@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,9 +15,9 @@ from bench_pruning.demand import Demand
 from bench_pruning.dmcp.chain import Chain, split
 from bench_pruning.dmcp.selection import Found, drawn_network, expected_network, fitted
 from bench_pruning.dmcp.supernet import Supernet
-from bench_pruning.gates import gate_places
 from bench_pruning.limits import fewest_kept
 from bench_pruning.method import PruningMethod, Statistics, ratio_from
+from bench_pruning.places import gate_places
 from harness.registry.method import State
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from bench_pruning.channels.bound import BoundGroup
     from bench_pruning.dmcp_descriptor import DMCPOptions
+    from bench_pruning.places import Places
     from harness.registry.context import Context
+    from harness.spec.budget import TrainingBudget
     from harness.spec.setting import Setting
 
 ALPHA = "alpha."
@@ -63,14 +66,25 @@ class DMCP(PruningMethod):
         groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
         macs, protected = CostModel.from_json(state.data["macs"]), frozenset(state.data["protected"])
         demand = Demand.on(model, groups, of=context.ratio_of, macs=macs, protected=protected)
-        chains = self._chains(demand)
+        batch = next(context.calibration_batches(samples=2))
+        places = gate_places(copied(model), groups, lambda probe: context.loss(probe, copy.deepcopy(batch)))
+        uncalled = [
+            {"module": slot.module, "reason": "it is not called as a module, so that no width of it can be tried"}
+            for slots in places.uncalled.values()
+            for slot in slots
+        ]
+        chains = {name: chain for name, chain in self._chains(demand).items() if name not in places.uncalled}
         alpha = self._start(chains, demand, ratio)
         iterations = 0
         if ratio and chains:
-            alpha, iterations = self._search(model, groups, chains, alpha, demand, ratio, context)
+            supernet = self._supernet(model, places, chains, alpha, demand, ratio, context)
+            copy.deepcopy(supernet).train().require_trainable(batch)
+            iterations = context.train(supernet, self._budget(context), "search")
+            alpha = supernet.alpha.detach().cpu()
         parts = zip(chains, split(alpha, list(chains.values())), strict=True)
         tensors = {**state.tensors, **{ALPHA + name: part.clone() for name, part in parts}}
-        return State(tensors=tensors, data={**state.data, "search_iterations": iterations})
+        pinned = [*state.data["pinned"], *uncalled]
+        return State(tensors=tensors, data={**state.data, "pinned": pinned, "search_iterations": iterations})
 
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
         """Returns the order in which channels go, the last first, [C]; how many go is the chain's matter."""
@@ -83,7 +97,8 @@ class DMCP(PruningMethod):
         if not ratio:
             kept = {name: list(range(size)) for name, size in demand.sizes.items()}
             return Allocation(kept=kept, target=demand.target(ratio, kept, ""))
-        chains = self._chains(demand)
+        searched = {name for name in demand.sizes if ALPHA + name in state.tensors}
+        chains = {name: chain for name, chain in self._chains(demand).items() if name in searched}
         alpha = {name: state.tensors[ALPHA + name] for name in chains}
         found = self._found(chains, alpha, demand)
         shift = fitted(found, ratio) if self.options.fit else 0.0
@@ -114,35 +129,33 @@ class DMCP(PruningMethod):
     def _found(self, chains: Mapping[str, Chain], alpha: Mapping[str, torch.Tensor], demand: Demand) -> Found:
         return Found(chains=chains, alpha=alpha, form=self.options.probability, options=self.options, demand=demand)
 
-    def _search(
+    def _budget(self, context: Context) -> TrainingBudget:
+        """Returns the search's budget: a recovery's, for as many steps as the options say."""
+        if self.options.iterations is None:
+            return context.budget
+        return context.budget.model_copy(update={"iterations": self.options.iterations})
+
+    def _supernet(
         self,
         model: nn.Module,
-        groups: list[ChannelGroup],
+        places: Places,
         chains: Mapping[str, Chain],
         alpha: torch.Tensor,
         demand: Demand,
         ratio: float,
         context: Context,
-    ) -> tuple[torch.Tensor, int]:
-        """Returns the parameters that the chains have learned, [sum K], and the steps that it took."""
-        batch = next(context.calibration_batches(samples=2))
-        chained = [group for group in groups if group.name in chains]
-        places = gate_places(copied(model), chained, lambda probe: context.loss(probe, batch))
-        budget = context.budget
-        if self.options.iterations is not None:
-            budget = budget.model_copy(update={"iterations": self.options.iterations})
-        supernet = Supernet(
+    ) -> Supernet:
+        """Returns what is trained: a copy of the model with all widths."""
+        return Supernet(
             copied(model),
             context.task,
             chains=chains,
-            places=places,
+            places=places.behind,
             costs=demand.costs[demand.of],
             sizes=demand.sizes,
             target=(1 - ratio) * demand.dense,
-            iterations=budget.iterations,
+            iterations=self._budget(context).iterations,
             options=self.options,
             seed=context.generator("widths of the search").initial_seed(),
             alpha=alpha,
         ).to(context.device)
-        iterations = context.train(supernet, budget, "search")
-        return supernet.alpha.detach().cpu(), iterations

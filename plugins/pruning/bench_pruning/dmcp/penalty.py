@@ -45,7 +45,7 @@ def cost_penalty(expected: torch.Tensor, target: float) -> torch.Tensor:
 
     With E and t in millions and r = 0.1 where they are more than 200 apart, else 1: `log(r |E - t|)` below 0.95 t,
     nothing between 0.95 t and t, and `log(r |E - 0.95 t|)` from t on. It jumps at t and may be negative; its gradient,
-    1 / (E - t), is the same in any unit.
+    1 / (E - t) and 1 / (E - 0.95 t), pulls as strongly in any unit.
 
     Args:
         expected: The cost E of the expected network.

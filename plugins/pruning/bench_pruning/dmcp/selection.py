@@ -27,6 +27,7 @@ DRAWS = 2000
 
 _FARTHEST = 64.0
 _HALVINGS = 60
+_STEPS = 8
 
 Widths = dict[str, int]
 
@@ -97,14 +98,14 @@ def expected_network(found: Found, ratio: float, *, exactly: bool) -> Allocation
     Args:
         found: What the search found.
         ratio: Fraction of the cost that was to go.
-        exactly: Whether, of layers whose width has just been rounded up, those with the smallest means lose a channel
-            again, as many as bring the cost nearest to what is wanted; several layers may reach a whole number at once.
+        exactly: Whether single layers become a step narrower or wider until that brings the cost no nearer.
     """
     widths = found.widths()
     if exactly:
         widths = _nearest(found, widths, ratio)
     details = {"sampling": "expected", "means": {name: round(mean, 3) for name, mean in found.means().items()}}
-    return _allocation(found, widths, ratio, details)
+    miss = "no single step of one layer brings it nearer" if exactly else "fit=false takes the search as it ended"
+    return _allocation(found, widths, ratio, details, miss)
 
 
 def drawn_network(found: Found, ratio: float, generator: torch.Generator) -> Allocation:
@@ -127,27 +128,42 @@ def drawn_network(found: Found, ratio: float, generator: torch.Generator) -> All
         if not is_missed(found.demand.dense, cost, ratio):
             break
     assert best is not None
-    return _allocation(found, best[1], ratio, {"sampling": "direct", "draws": draws})
+    details = {"sampling": "direct", "draws": draws}
+    return _allocation(found, best[1], ratio, details, f"none of {draws} drawn networks is nearer")
 
 
 def _nearest(found: Found, widths: Widths, ratio: float) -> Widths:
-    """Returns the widths with some layers one step narrower, so that the cost is nearest to what is wanted."""
+    """Returns the widths changed by single steps of single layers, while that brings the cost nearer to the target.
+
+    First layers that have just reached their width give it up again, the one with the smallest mean first, since
+    several may have reached theirs at once; then whichever layer brings it nearest becomes a step narrower or wider.
+    """
     target = wanted(found.demand.dense, ratio)
-    step = found.options.round_to
+
+    def distance(of: Widths) -> Any:
+        return abs(found.cost(of) - target)
+
     means = found.means()
-    narrower = found.allowed({name: max(1, widths[name] - step) for name in found.chains})
-    crossed = [name for name in found.chains if narrower[name] < widths[name]]
-    order = sorted(crossed, key=lambda name: _lead(means[name]))
-    best, nearest = widths, abs(found.cost(widths) - target)
-    current = widths
-    for name in order:
-        current = {**current, name: narrower[name]}
-        distance = abs(found.cost(current) - target)
-        if distance < nearest:
-            best, nearest = current, distance
-        if found.cost(current) < target:
+    narrower = {name: _stepped(found, widths, name, -1) for name in found.chains}
+    crossed = [name for name, changed in narrower.items() if changed != widths]
+    best = current = widths
+    for name in sorted(crossed, key=lambda name: _lead(means[name])):
+        current = {**current, name: narrower[name][name]}
+        best = min(best, current, key=distance)
+    for _ in range(_STEPS):
+        tried = [_stepped(found, best, name, direction) for name in found.chains for direction in (-1, 1)]
+        nearest = min(tried, key=distance, default=best)
+        if distance(nearest) >= distance(best):
             break
+        best = nearest
     return best
+
+
+def _stepped(found: Found, widths: Widths, name: str, direction: int) -> Widths:
+    """Returns the widths with one layer a step wider or narrower, if its chain and the limits allow that."""
+    chain = found.chains[name]
+    width = min(max(widths[name] + direction * found.options.round_to, chain.widths[0]), chain.widths[-1])
+    return found.allowed({**{each: widths[each] for each in found.chains}, name: width})
 
 
 def _lead(mean: float) -> float:
@@ -155,9 +171,9 @@ def _lead(mean: float) -> float:
     return (mean + 0.5) % 1
 
 
-def _allocation(found: Found, widths: Widths, ratio: float, details: dict[str, Any]) -> Allocation:
+def _allocation(found: Found, widths: Widths, ratio: float, details: dict[str, Any], miss: str) -> Allocation:
     kept = {name: list(range(width)) for name, width in widths.items()}
     options = found.options.model_dump(include={"min_channels", "max_ratio", "round_to"})
     limits = ", ".join(f"{name}={value}" for name, value in options.items())
-    reason = f"the chains stand for no network nearer to it ({limits}); what is pinned or protected stays too"
+    reason = f"{miss} ({limits}); what is pinned or protected stays too"
     return Allocation(kept=kept, target=found.demand.target(ratio, kept, reason), details={"search": details})

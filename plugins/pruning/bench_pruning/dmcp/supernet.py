@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench_pruning.dmcp.chain import split
+from bench_pruning.dmcp.factors import Factors, multiplied, parts_by_layer
 from bench_pruning.dmcp.penalty import cost_penalty, expected_cost
-from bench_pruning.gates import channel_dimension
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from bench_pruning.dmcp_descriptor import DMCPOptions
     from harness.registry.task import Batch, Task
 
-Factors = dict[str, torch.Tensor]
-"""What the channels of each group are multiplied by, [C] by the group's name."""
+_STEP_OF_SCALES = 2**6
 
 RANDOM_WIDTHS = 2
 """Networks of random widths in every step of the weights."""
@@ -40,8 +39,10 @@ class Supernet(nn.Module):
     """A network whose layers have all widths, and the parameters of their chains.
 
     It looks like a model of mmengine to a training loop. A layer of width c is one whose channels behind the c-th are
-    multiplied by zero, behind its normalisation: what reads it sees what it would see of the narrow layer. In the first
-    half of the training only weights are trained, then weights and chains in turn.
+    multiplied by zero, behind its normalisation: what reads it sees what it would see of the narrow layer. Where a
+    normalisation takes its statistics over channels (group and layer normalisation), these include the zeros, and the
+    narrow network is an approximation. In the first half of the training only weights are trained, then weights and
+    chains in turn. The chains' own arithmetic is done on the CPU.
 
     Args:
         network: Is trained in place.
@@ -89,7 +90,7 @@ class Supernet(nn.Module):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         self._task = task
         self._chains = dict(chains)
-        self._places = places
+        self._parts = parts_by_layer({name: places[name] for name in chains})
         self._costs = costs
         self._fixed = {name: torch.tensor(float(size)) for name, size in sizes.items() if name not in chains}
         self._target = target
@@ -111,6 +112,23 @@ class Supernet(nn.Module):
             return self._step_of_chains(data, optim_wrapper, turn / max(self._iterations - self._iterations // 2, 1))
         return self._step_of_weights(data, optim_wrapper, step)
 
+    def require_trainable(self, data: Batch) -> None:
+        """Raises now what the first step of the chains would raise, when half of the training is done.
+
+        The network is left with other batch statistics; to be asked of a copy.
+
+        Args:
+            data: A batch of the training loader.
+
+        Raises:
+            NonFiniteLossError: The loss or a gradient is not finite.
+            UnsupportedOperationError: Narrow networks cannot learn from the widest one's predictions.
+        """
+        if self._options.narrow_targets == "predictions":
+            images = self._task.images(self.network, copy.deepcopy(data))
+            self._class_maps(self._task.forward(self.network, images))
+        self._gradient(copy.deepcopy(data), _WithoutScaling())
+
     def expected_cost(self, alpha: torch.Tensor) -> torch.Tensor:
         """Returns the cost of the network of expected widths, a scalar with its graph."""
         form = self._options.probability
@@ -119,14 +137,17 @@ class Supernet(nn.Module):
         return expected_cost(self._costs, {**self._fixed, **widths})
 
     def _step_of_weights(self, data: Batch, optim_wrapper: Any, step: int) -> dict[str, torch.Tensor]:
-        """The sandwich rule: the widest network learns from labels, the narrowest and two random ones from it."""
+        """The sandwich rule: the widest network learns from labels, the narrowest and two random ones from it.
+
+        What they learn from is one forward pass more, which the authors save: a task's loss does not give its outputs.
+        """
         optim_wrapper.zero_grad()
         with optim_wrapper.optim_context(self):
             loss = self._task.loss(self.network, copy.deepcopy(data))  # preprocessing may pad labels in place
         optim_wrapper.backward(loss)
         teaching = self._teacher(data, optim_wrapper)
         for factors in self._narrow_networks(step):
-            with optim_wrapper.optim_context(self), self._multiplied(factors):
+            with optim_wrapper.optim_context(self), multiplied(self.network, self._parts, factors):
                 narrow = teaching()
             optim_wrapper.backward(narrow)
         optim_wrapper.step()
@@ -134,26 +155,32 @@ class Supernet(nn.Module):
         return {"loss": loss.detach()}
 
     def _step_of_chains(self, data: Batch, optim_wrapper: Any, progress: float) -> dict[str, torch.Tensor]:
-        """One step of Nesterov's momentum on the loss of the network with soft gates and the penalty on its cost.
+        """One step of Nesterov's momentum on the loss of the network with soft gates and the penalty on its cost."""
+        gradient, loss = self._gradient(data, optim_wrapper)
+        gradient = gradient.to(self.alpha.device)
+        rate = learning_rate(progress, self._options.lr, self._options.final_lr)
+        self.velocity.mul_(self._options.momentum).add_(gradient)
+        self.alpha.sub_(rate * (gradient + self._options.momentum * self.velocity))
+        return {"loss": loss}
+
+    def _gradient(self, data: Batch, optim_wrapper: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the gradient of loss and penalty by the chains' parameters [sum K], on the CPU, and the loss.
 
         Raises:
             NonFiniteLossError: The loss or a gradient is not finite.
         """
-        alpha = self.alpha.detach().clone().requires_grad_()
+        alpha = self.alpha.detach().cpu().clone().requires_grad_()
         parts = zip(self._chains.items(), split(alpha, list(self._chains.values())), strict=True)
         factors = {name: chain.gates(part, self._options.probability) for (name, chain), part in parts}
-        with optim_wrapper.optim_context(self), self._multiplied(factors):
+        with optim_wrapper.optim_context(self), multiplied(self.network, self._parts, factors):
             loss = self._task.loss(self.network, data)
         penalty = self._options.cost_weight * cost_penalty(self.expected_cost(alpha), self._target)
-        scale = _scale(optim_wrapper)
-        gradient = _slope(scale * loss, alpha) / scale + _slope(penalty, alpha)
-        if not bool(torch.isfinite(gradient).all()):
+        of_loss = _unscaled_slope(loss, alpha, optim_wrapper)
+        gradient = of_loss + _slope(penalty, alpha)
+        if not bool(torch.isfinite(gradient).all() and torch.isfinite(loss)):
             message = f"the gradients of the widths are not finite at step {int(self.step)} (loss {loss.item()})"
             raise NonFiniteLossError(message)
-        rate = learning_rate(progress, self._options.lr, self._options.final_lr)
-        self.velocity.mul_(self._options.momentum).add_(gradient)
-        self.alpha.sub_(rate * (gradient + self._options.momentum * self.velocity))
-        return {"loss": loss.detach()}
+        return gradient, loss.detach()
 
     def _narrow_networks(self, step: int) -> Iterator[Factors]:
         """Yields the narrowest network and two random ones, as masks.
@@ -163,6 +190,7 @@ class Supernet(nn.Module):
         """
         yield {name: chain.mask(chain.widths[0]) for name, chain in self._chains.items()}
         generator = torch.Generator().manual_seed((self._seed + 1_000_003 * step) % 2**63)
+        parts = split(self.alpha.detach().cpu(), list(self._chains.values()))
         for _ in range(RANDOM_WIDTHS):
             uniform = float(torch.rand((), generator=generator)) < math.exp(-step / self._iterations)
             yield {
@@ -171,9 +199,7 @@ class Supernet(nn.Module):
                     if uniform
                     else chain.draw(part, generator, self._options.probability)
                 )
-                for (name, chain), part in zip(
-                    self._chains.items(), split(self.alpha, list(self._chains.values())), strict=True
-                )
+                for (name, chain), part in zip(self._chains.items(), parts, strict=True)
             }
 
     def _teacher(self, data: Batch, optim_wrapper: Any) -> Callable[[], torch.Tensor]:
@@ -182,56 +208,20 @@ class Supernet(nn.Module):
             return lambda: self._task.loss(self.network, copy.deepcopy(data))
         images = self._task.images(self.network, data)
         with torch.no_grad(), optim_wrapper.optim_context(self):
-            widest = [output.float() for output in self._task.forward(self.network, images)]
-        return lambda: divergence(self._task.forward(self.network, images), widest)
+            widest = [each.float() for each in self._class_maps(self._task.forward(self.network, images))]
+        return lambda: divergence(self._class_maps(self._task.forward(self.network, images)), widest)
 
-    @contextmanager
-    def _multiplied(self, factors: Factors) -> Iterator[None]:
-        """Multiplies channels behind their layers, in the forward passes of the block."""
-        by_layer: dict[str, list[tuple[ParameterSlot, torch.Tensor]]] = {}
-        for name, values in factors.items():
-            for slot in self._places[name]:
-                by_layer.setdefault(slot.module, []).append((slot, values))
-        handles = []
+    def _class_maps(self, outputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Returns the outputs that are logits of classes.
 
-        def hook(parts: list[tuple[ParameterSlot, torch.Tensor]]) -> Callable[..., torch.Tensor]:
-            def multiply(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-                del args
-                dim = channel_dimension(module, output)
-                factor = layer_factor(parts, output.shape[dim]).to(output)
-                shape = [1] * output.dim()
-                shape[dim] = -1
-                return output * factor.view(shape)
-
-            return multiply
-
-        try:
-            for path, parts in by_layer.items():
-                handles.append(self.network.get_submodule(path).register_forward_hook(hook(parts)))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-def _slope(value: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
-    """Returns the gradient of a scalar, zeros if it does not hang on `of`."""
-    return torch.autograd.grad(value, of, allow_unused=True, materialize_grads=True)[0]
-
-
-def layer_factor(parts: Sequence[tuple[ParameterSlot, torch.Tensor]], width: int) -> torch.Tensor:
-    """Returns what each channel of a layer is multiplied by, [W]; 1 for channels of no group.
-
-    Args:
-        parts: Slots of the layer, and the factors [C] of their groups.
-        width: W.
-    """
-    factor = parts[0][1].new_ones(width)
-    for slot, values in parts:
-        indices = torch.tensor(slot.indices, device=values.device)
-        channels = torch.tensor(slot.channels, device=values.device)
-        factor = factor.index_put((indices,), values[channels])
-    return factor
+        Raises:
+            UnsupportedOperationError: There are none.
+        """
+        maps = self._task.class_maps(self.network, outputs)
+        if not maps:
+            message = f"{type(self.network).__name__} returns no class logits that narrow networks could learn from"
+            raise UnsupportedOperationError(message, "Use dmcp(narrow_targets=labels).")
+        return maps
 
 
 def divergence(narrow: Sequence[torch.Tensor], widest: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -240,15 +230,9 @@ def divergence(narrow: Sequence[torch.Tensor], widest: Sequence[torch.Tensor]) -
     Args:
         narrow: Logits [N, D, ...] of each output, with their graph.
         widest: The same of the widest network.
-
-    Raises:
-        UnsupportedOperationError: An output has no two classes.
     """
     total = torch.zeros(())
     for student, teacher in zip(narrow, widest, strict=True):
-        if student.dim() < 2 or student.shape[1] < 2:  # noqa: PLR2004 - two classes, along dimension 1
-            message = f"an output of the network is {list(student.shape)}, which is no distribution over classes"
-            raise UnsupportedOperationError(message, "Use dmcp(narrow_targets=labels).")
         logs = F.log_softmax(student.float(), dim=1)
         each = F.kl_div(logs, F.log_softmax(teacher, dim=1), log_target=True, reduction="none").sum(dim=1)
         total = total.to(each.device) + each.mean()
@@ -260,7 +244,32 @@ def learning_rate(progress: float, first: float, last: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _scale(optim_wrapper: Any) -> float:
-    """Returns by how much automatic mixed precision scales losses, so that small gradients stay."""
+def _unscaled_slope(loss: torch.Tensor, alpha: torch.Tensor, optim_wrapper: Any) -> torch.Tensor:
+    """Returns the loss's gradient; with automatic mixed precision taken of the scaled loss, so that small ones stay.
+
+    A scale at which something overflows is lowered for this gradient, as an optimiser's step would be left out then.
+    """
     scaler = getattr(optim_wrapper, "loss_scaler", None)
-    return float(scaler.get_scale()) if scaler is not None else 1.0
+    if scaler is None:
+        return _slope(loss, alpha)
+    scale = float(scaler.get_scale())
+    while True:
+        gradient = _slope(scale * loss, alpha, keep=True) / scale
+        if scale <= 1 or bool(torch.isfinite(gradient).all()):
+            return gradient
+        scale = max(scale / _STEP_OF_SCALES, 1.0)
+
+
+def _slope(value: torch.Tensor, of: torch.Tensor, *, keep: bool = False) -> torch.Tensor:
+    """Returns the gradient of a scalar, zeros if it does not hang on `of`."""
+    (found,) = torch.autograd.grad(value, of, allow_unused=True, materialize_grads=True, retain_graph=keep)
+    return found
+
+
+class _WithoutScaling:
+    """What stands for an optimiser where none takes a step."""
+
+    def optim_context(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Changes nothing."""
+        del model
+        return nullcontext()
