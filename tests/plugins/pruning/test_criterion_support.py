@@ -51,14 +51,25 @@ def test_support_follows_a_permutation_and_the_scale_of_channels():
 def test_targets_add_each_classs_logits_where_it_is_predicted():
     logits = torch.tensor([[[[3.0, 1], [2, 0]], [[1, 5], [0, 4]], [[0, 0], [0, 0]]]], requires_grad=True)
     targets = class_targets(logits)
-    assert {number: value.item() for number, value in targets.items()} == {0: 5, 1: 9}
+    assert [value.item() for value in targets] == [5, 9]
     (gradient,) = torch.autograd.grad(targets[1], logits)
     assert gradient[0].tolist() == [[[0, 0], [0, 0]], [[0, 1], [0, 1]], [[0, 0], [0, 0]]]
 
 
 def test_a_single_logit_counts_everywhere():
     targets = class_targets(torch.tensor([[[[3.0, -1], [2, 0]]]]))
-    assert {number: value.item() for number, value in targets.items()} == {0: 4}
+    assert [value.item() for value in targets] == [4]
+
+
+def test_there_are_as_many_targets_as_one_image_has_classes():
+    # Images of the classes 0 and 2, of 1 alone, and of 3 and 1.
+    predicted = torch.tensor([[0, 2], [1, 1], [3, 1]])
+    logits = torch.nn.functional.one_hot(predicted, 4).movedim(-1, 1).double().requires_grad_()
+    targets = class_targets(logits)
+    assert [value.item() for value in targets] == [4, 2]
+    first, second = (torch.autograd.grad(target, logits, retain_graph=True)[0].nonzero() for target in targets)
+    assert first[:, :2].tolist() == [[0, 0], [1, 1], [1, 1], [2, 1]]
+    assert second[:, :2].tolist() == [[0, 2], [2, 3]]
 
 
 def test_thresholds_from_everything_that_is_supported_to_one_channel():

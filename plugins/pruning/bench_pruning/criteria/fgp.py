@@ -94,7 +94,7 @@ class ClassSupport(PruningMethod):
             with observed(network, paths, visit):
                 logits = context.task.predict(network, images)
             classes = _class_count(logits)
-            targets = list(class_targets(logits).values())
+            targets = class_targets(logits)
             for target in targets if logits.requires_grad else ():
                 target.backward(retain_graph=target is not targets[-1])  # type: ignore[no-untyped-call]
                 images.grad = None

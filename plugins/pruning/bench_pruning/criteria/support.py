@@ -16,18 +16,25 @@ ROUNDING = 1e-12
 """By how much, relatively, a remaining share may exceed what a threshold leaves out and still count as equal."""
 
 
-def class_targets(logits: torch.Tensor) -> dict[int, torch.Tensor]:
-    """Returns y_d, the sum of a class's logits over the pixels predicted as it, by class.
+def class_targets(logits: torch.Tensor) -> list[torch.Tensor]:
+    """Returns sums of y_d, of one predicted class of each image: the first's of all images, the second's, and so on.
 
-    Images are added: where they do not influence each other, the gradient for each image is that of its own sum.
-    Classes that are predicted nowhere have y_d = 0 and are left out. Of a single logit all pixels count.
+    y_d is the sum of a class's logits over the pixels predicted as it. Images are added: where they do not influence
+    each other, the gradient for each image is that of its own y_d, so that there are no more targets than the most
+    classes of one image. Classes that an image does not show have y_d = 0 and are left out. Of a single logit all
+    pixels count.
 
     Args:
         logits: [N, D, ...] with the graph.
     """
     predicted = logits.detach().argmax(dim=1)
-    present = torch.bincount(predicted.flatten()).nonzero().flatten().tolist()
-    return {number: (logits[:, number] * (predicted == number)).sum() for number in present}
+    present = [torch.bincount(labels.flatten()).nonzero().flatten().tolist() for labels in predicted]
+    turns = range(max(map(len, present), default=0))
+    chosen = [[(image, found[turn]) for image, found in enumerate(present) if turn < len(found)] for turn in turns]
+    return [
+        torch.stack([(logits[image, number] * (predicted[image] == number)).sum() for image, number in pairs]).sum()
+        for pairs in chosen
+    ]
 
 
 def class_support(features: torch.Tensor, gradients: torch.Tensor, weighting: Weighting = "pixel") -> torch.Tensor:

@@ -186,19 +186,32 @@ def _of_normalization(network: nn.Module, groups: Sequence[BoundGroup], batch: B
     }
 
 
-def _products(
-    network: nn.Module, slots: dict[str, list[ParameterSlot]], batch: Batch, context: Context
-) -> dict[str, torch.Tensor]:
-    """Returns parameter times gradient of every slot's parameter in 64 bits; 0 where the loss does not hang on it."""
+class _Products:
+    """Parameter times gradient of slots' parameters, each made when it is asked for: together they are a model more.
+
+    Args:
+        parameters: By name, with their gradients.
+    """
+
+    def __init__(self, parameters: dict[str, nn.Parameter]) -> None:
+        self._parameters = parameters
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """Returns the product in 64 bits; 0 where the loss does not hang on the parameter."""
+        value = self._parameters[name]
+        if value.grad is None:
+            return torch.zeros_like(value, dtype=torch.float64)
+        return (value * value.grad).detach().double()
+
+
+def _products(network: nn.Module, slots: dict[str, list[ParameterSlot]], batch: Batch, context: Context) -> _Products:
+    """Returns the products of every slot's parameter with its gradient for a batch, until the next one."""
     parameters = {slot.tensor: network.get_parameter(slot.tensor) for of in slots.values() for slot in of}
     for parameter in parameters.values():
         parameter.requires_grad_(True)
         parameter.grad = None
     _backward(network, batch, context)
-    return {
-        name: torch.zeros_like(each, dtype=torch.float64) if each.grad is None else (each * each.grad).detach().double()
-        for name, each in parameters.items()
-    }
+    return _Products(parameters)
 
 
 def _backward(network: nn.Module, batch: Batch, context: Context) -> None:
