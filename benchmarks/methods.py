@@ -47,7 +47,7 @@ MEGABYTE = 1e6
 SECONDS = ("trace s", "own s", "prepare / epoch", "own / epoch")
 MEMORY = ("trace MB", "own MB", "peak / epoch")
 COLUMNS = ("method", *SECONDS, *MEMORY, "passes", "s each")
-"""`passes` are backward passes outside the trace; FGP has one for each class that a batch shows."""
+"""`passes` are backward passes outside the trace; FGP has as many as one image of a batch shows classes."""
 
 
 @dataclass(frozen=True)

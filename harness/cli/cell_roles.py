@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def tell_of_controls(plan: Plan, console: Console) -> None:
     """Prints what there is to say of the plan's controls; nothing where it has none and misses none."""
-    text = role_sentence(plan.cells)
+    text = role_sentence(plan.cells, automatic=plan.benchmark.controls is None)
     if text:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     warn_of_left_out(plan)
@@ -30,13 +30,19 @@ def warn_of_left_out(plan: Plan) -> None:
         typer.echo(f"warning: {text}", err=True)
 
 
-def role_sentence(cells: Sequence[PlannedCell]) -> str:
-    """Returns how many of the cells are controls, and how to leave them out; empty if none is."""
+def role_sentence(cells: Sequence[PlannedCell], *, automatic: bool) -> str:
+    """Returns how many of the cells are controls, and how to leave them out; empty if none is.
+
+    Args:
+        cells: Of the plan.
+        automatic: Whether nobody has asked for the controls.
+    """
     roles = Counter(planned.cell.role for planned in cells)
     if not roles["control"]:
         return ""
     parts = " and ".join(_counted(roles[role], role) for role in ("candidate", "control") if roles[role])
-    return f"{_counted(len(cells), 'cell')}: {parts} (--no-controls leaves these out)."
+    hint = " (--no-controls leaves these out)" if automatic else ""
+    return f"{_counted(len(cells), 'cell')}: {parts}{hint}."
 
 
 def _counted(number: int, noun: str) -> str:
