@@ -11,7 +11,7 @@ from harness.store.record import read_records
 def test_a_recovery_alone_is_run_recorded_and_reported(tmp_path, tiny_file):
     bench = Bench(tmp_path)
     output = bench("run", tiny_file, "--controls", "finetune", "--out", "results")
-    assert "1 cell: 1 control (--no-controls leaves these out)." in output
+    assert "1 cell: 1 control." in output
     (record,) = read_records(Layout(tmp_path / "results"))
     assert (record.pipeline, record.role, record.status) == ("finetune", "control", "complete")
     assert [step.kind for step in record.steps] == ["recover"]
