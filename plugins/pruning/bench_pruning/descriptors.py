@@ -72,6 +72,10 @@ class PruningOptions(SurgeryOptions, IterativeOptions):
     )
 
 
+VERIFIED = "Kept channels of layers that share none equal an independent computation on a trained network. "
+"""Begins the notes of methods that `tests/fixtures/kept_channels` is about."""
+
+
 def pruning_method(*, name: str, summary: str, implementation: str, **overrides: Any) -> MethodDescriptor:
     """Returns the descriptor of a pruning criterion.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench_pruning.descriptors import PruningOptions, pruning_method
+from bench_pruning.descriptors import VERIFIED, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 
@@ -28,7 +28,7 @@ FPGM = pruning_method(
         paper="He et al., Filter Pruning via Geometric Median, CVPR 2019",
         where="section 3.3; FPGM-mix by norm_ratio",
         fidelity="adapted",
-        note="Toy numbers, translation and scale are tests; one shot instead of soft pruning during "
+        note=VERIFIED + "Toy numbers, translation and scale are tests; one shot instead of soft pruning during "
         "training; filters of layers that share channels stand side by side.",
     ),
     options=FPGMOptions,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import PruningOptions, pruning_method
+from bench_pruning.descriptors import VERIFIED, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 
@@ -50,7 +50,7 @@ SIRFP = pruning_method(
         "AAAI 2025",
         where="algorithm 1",
         fidelity="adapted",
-        note="Toy numbers, brute force and the direct greedy are tests; means over images in eval mode "
+        note=VERIFIED + "Toy numbers, brute force and the direct greedy are tests; means over images in eval mode "
         "instead of a moving average in training, one ranking instead of two, no re-balanced "
         "loss.",
     ),

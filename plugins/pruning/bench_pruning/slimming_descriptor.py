@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import CONTROLS, PruningOptions, pruning_method
+from bench_pruning.descriptors import CONTROLS, VERIFIED, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 
@@ -36,7 +36,7 @@ SLIMMING = pruning_method(
         paper="Liu et al., Learning Efficient Convolutional Networks through Network Slimming, ICCV 2017",
         where="equation 1",
         fidelity="adapted",
-        note="The subgradient and exact counts are tests; the sparse training starts from the baseline "
+        note=VERIFIED + "The subgradient and exact counts are tests; the sparse training starts from the baseline "
         "and has a budget of its own, whose optimiser may decay scales as well; channels that no normalisation "
         "scales stay.",
     ),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import PruningOptions, pruning_method
+from bench_pruning.descriptors import VERIFIED, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 
@@ -35,7 +35,7 @@ TAYLOR = pruning_method(
         paper="Molchanov et al., Importance Estimation for Neural Network Pruning, CVPR 2019",
         where="equations 5 to 8",
         fidelity="adapted",
-        note="Closed forms, the identity of gates with scale and shift, and finite differences are "
+        note=VERIFIED + "Closed forms, the identity of gates with scale and shift, and finite differences are "
         "tests; one shot or passes instead of pruning during training, without its moving "
         "average.",
     ),
