@@ -7,9 +7,9 @@ from pruning_fakes import FakeContext
 from bench_pruning.channels.costs import CostModel
 from bench_pruning.channels.tracing import follow, traced
 from bench_pruning.demand import Demand
+from bench_pruning.descriptors.dmcp import DMCPOptions
 from bench_pruning.dmcp.chain import Chain
 from bench_pruning.dmcp.supernet import Supernet
-from bench_pruning.dmcp_descriptor import DMCPOptions
 from bench_pruning.places import gate_places
 
 

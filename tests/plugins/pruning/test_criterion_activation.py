@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from bench_pruning.activation_descriptor import ACTIVATION, ActivationOptions
 from bench_pruning.criteria.activation import Activation
+from bench_pruning.descriptors.activation import ACTIVATION, ActivationOptions
 
 MAPS = torch.tensor([[[0.0, 0, 3, 1], [0, 0, 0, 0.5]], [[2, 2, 0, 0], [0, 0, 0, 0]]])[:, :, None]
 

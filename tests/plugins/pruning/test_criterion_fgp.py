@@ -10,7 +10,7 @@ from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.fgp import FGP
 from bench_pruning.criteria.support import kept_prefix, shares, tail_shares
-from bench_pruning.fgp_descriptor import FGPOptions
+from bench_pruning.descriptors.fgp import FGPOptions
 from bench_pruning.method import SCORES
 from harness.errors import UnsupportedOperationError
 from harness.registry.task import Task

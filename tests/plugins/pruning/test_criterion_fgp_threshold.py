@@ -9,7 +9,7 @@ from torch import nn
 from bench_pruning.criteria.fgp import FGP
 from bench_pruning.criteria.fgp_threshold import FGPThreshold, kept_channels
 from bench_pruning.demand import Demand
-from bench_pruning.fgp_descriptor import FGP_THRESHOLD, FGPOptions, FGPThresholdOptions
+from bench_pruning.descriptors.fgp import FGP_THRESHOLD, FGPOptions, FGPThresholdOptions
 from bench_pruning.method import SCORES
 from harness.registry.method import State
 

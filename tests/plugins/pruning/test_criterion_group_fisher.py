@@ -12,8 +12,8 @@ from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.costs import CostModel, CostTerm, Width
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.group_fisher import GroupFisher, channel_savings
+from bench_pruning.descriptors.group_fisher import GroupFisherOptions
 from bench_pruning.gates import gated
-from bench_pruning.group_fisher_descriptor import GroupFisherOptions
 from bench_pruning.method import SCORES
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 

@@ -3,7 +3,7 @@ import torch
 
 from bench_pruning.criteria.hrank import HRank
 from bench_pruning.descriptors import PruningOptions
-from bench_pruning.hrank_descriptor import HRANK
+from bench_pruning.descriptors.hrank import HRANK
 
 
 def measured(*maps):

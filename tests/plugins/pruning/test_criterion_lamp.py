@@ -13,7 +13,7 @@ from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.l2 import L2
 from bench_pruning.criteria.lamp import LAMP, layer_adaptive
 from bench_pruning.descriptors import PruningOptions
-from bench_pruning.lamp_descriptor import LAMPOptions
+from bench_pruning.descriptors.lamp import LAMPOptions
 
 
 def scores(model, method=LAMP, options=LAMPOptions):

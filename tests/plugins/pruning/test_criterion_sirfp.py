@@ -11,8 +11,8 @@ from bench_pruning.channels.groups import ChannelGroup, ParameterSlot
 from bench_pruning.criteria.clique import greedy_removal
 from bench_pruning.criteria.redundancy import edge_sum, redundancy_sum
 from bench_pruning.criteria.sirfp import SIRFP
+from bench_pruning.descriptors.sirfp import SIRFPOptions
 from bench_pruning.method import SCORES
-from bench_pruning.sirfp_descriptor import SIRFPOptions
 
 
 class Batches(FakeContext):

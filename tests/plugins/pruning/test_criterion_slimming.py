@@ -11,7 +11,7 @@ from torch import nn
 from bench_pruning.criteria.l1 import L1
 from bench_pruning.criteria.slimming import Slimming, SparsityHook, scales
 from bench_pruning.descriptors import PruningOptions
-from bench_pruning.slimming_descriptor import SlimmingOptions
+from bench_pruning.descriptors.slimming import SlimmingOptions
 from harness.errors import UnsupportedOperationError
 
 

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.taylor import Taylor
+from bench_pruning.descriptors.taylor import TaylorOptions
 from bench_pruning.gates import gated
 from bench_pruning.places import gate_places
-from bench_pruning.taylor_descriptor import TaylorOptions
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 
 

@@ -9,10 +9,10 @@ from pruning_fakes import Chain, FakeTask, conv, randomize
 from torch import nn
 from torch.nn import functional as F
 
+from bench_pruning.descriptors.dmcp import DMCP as DESCRIPTOR
+from bench_pruning.descriptors.dmcp import DMCPOptions
 from bench_pruning.dmcp.chain import Chain as MarkovChain
 from bench_pruning.dmcp.method import DMCP
-from bench_pruning.dmcp_descriptor import DMCP as DESCRIPTOR
-from bench_pruning.dmcp_descriptor import DMCPOptions
 from harness.errors import UnsupportedOperationError, UserError
 
 

@@ -5,9 +5,9 @@ import torch
 
 from bench_pruning.channels.costs import CostModel, CostTerm, Width, width_costs
 from bench_pruning.demand import Demand
+from bench_pruning.descriptors.dmcp import DMCPOptions
 from bench_pruning.dmcp.chain import Chain
 from bench_pruning.dmcp.selection import Found, drawn_network, expected_network, fitted
-from bench_pruning.dmcp_descriptor import DMCPOptions
 
 SIZES = {"a": 160, "b": 240, "c": 400}
 

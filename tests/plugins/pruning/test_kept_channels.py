@@ -18,10 +18,10 @@ from bench_pruning.criteria.fpgm import FPGM
 from bench_pruning.criteria.sirfp import SIRFP
 from bench_pruning.criteria.slimming import Slimming
 from bench_pruning.criteria.taylor import Taylor
-from bench_pruning.fpgm_descriptor import FPGMOptions
-from bench_pruning.sirfp_descriptor import SIRFPOptions
-from bench_pruning.slimming_descriptor import SlimmingOptions
-from bench_pruning.taylor_descriptor import TaylorOptions
+from bench_pruning.descriptors.fpgm import FPGMOptions
+from bench_pruning.descriptors.sirfp import SIRFPOptions
+from bench_pruning.descriptors.slimming import SlimmingOptions
+from bench_pruning.descriptors.taylor import TaylorOptions
 from bench_segmentation.task import Segmentation
 from harness.registry.dataset import DatasetMeta
 

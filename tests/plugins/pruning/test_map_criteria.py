@@ -8,7 +8,6 @@ from pruning_fakes import Chain, Concatenation, FakeContext, FakeTask, Residual,
 from torch import nn
 from torch.nn import functional as F
 
-from bench_pruning.activation_descriptor import ActivationOptions
 from bench_pruning.channels.bound import BoundGroup
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.activation import Activation
@@ -17,6 +16,7 @@ from bench_pruning.criteria.hrank import HRank
 from bench_pruning.criteria.independence import independence
 from bench_pruning.criteria.map_criterion import MapCriterion
 from bench_pruning.descriptors import PruningOptions
+from bench_pruning.descriptors.activation import ActivationOptions
 from harness.errors import NonFiniteLossError, UnsupportedOperationError
 
 METHODS = {

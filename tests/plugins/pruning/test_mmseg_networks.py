@@ -7,7 +7,7 @@ from pruning_fakes import FakeContext, MmsegTask, randomize
 from bench_pruning.channels import surgery
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.fpgm import FPGM
-from bench_pruning.fpgm_descriptor import FPGMOptions
+from bench_pruning.descriptors.fpgm import FPGMOptions
 
 pytest.importorskip("mmseg")
 

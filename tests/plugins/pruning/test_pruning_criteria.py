@@ -11,7 +11,7 @@ from bench_pruning.criteria.l1 import L1
 from bench_pruning.criteria.l2 import L2
 from bench_pruning.criteria.random import Random
 from bench_pruning.descriptors import PruningOptions
-from bench_pruning.fpgm_descriptor import FPGMOptions
+from bench_pruning.descriptors.fpgm import FPGMOptions
 from bench_pruning.method import SCORES
 
 

@@ -10,7 +10,7 @@ from bench_pruning.channels.rules import elementwise, operations
 from bench_pruning.channels.tracing import trace
 from bench_pruning.criteria.l1 import L1
 from bench_pruning.descriptors import PRUNE, RANDOM, PruningOptions, pruning_method
-from bench_pruning.fpgm_descriptor import FPGM
+from bench_pruning.descriptors.fpgm import FPGM
 from bench_pruning.method import PruningMethod
 from harness.errors import PluginError, UnsupportedOperationError, UserError
 from harness.spec.setting import Budget

@@ -9,7 +9,7 @@ import torch
 from bench_pruning.criteria.map_criterion import MapCriterion
 
 if TYPE_CHECKING:
-    from bench_pruning.activation_descriptor import ActivationOptions
+    from bench_pruning.descriptors.activation import ActivationOptions
 
 
 class Activation(MapCriterion):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.bound import BoundGroup
-    from bench_pruning.fgp_descriptor import FGPOptions, SupportOptions
+    from bench_pruning.descriptors.fgp import FGPOptions, SupportOptions
     from harness.registry.context import Context
 
 

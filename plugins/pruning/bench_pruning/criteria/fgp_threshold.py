@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench_pruning.channels.bound import BoundGroup
     from bench_pruning.demand import Demand
-    from bench_pruning.fgp_descriptor import FGPThresholdOptions
+    from bench_pruning.descriptors.fgp import FGPThresholdOptions
     from harness.registry.context import Context
     from harness.registry.method import State
     from harness.spec.setting import Setting

@@ -11,7 +11,7 @@ from bench_pruning.method import PruningMethod, Statistics
 
 if TYPE_CHECKING:
     from bench_pruning.channels.bound import BoundGroup
-    from bench_pruning.fpgm_descriptor import FPGMOptions
+    from bench_pruning.descriptors.fpgm import FPGMOptions
 
 
 class FPGM(PruningMethod):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench_pruning.channels.costs import CostModel
     from bench_pruning.criteria.viewing import Place, Views
     from bench_pruning.demand import Demand
-    from bench_pruning.group_fisher_descriptor import GroupFisherOptions
+    from bench_pruning.descriptors.group_fisher import GroupFisherOptions
     from harness.registry.context import Context
     from harness.registry.task import Batch
     from harness.spec.setting import Setting

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.bound import BoundGroup
-    from bench_pruning.sirfp_descriptor import SIRFPOptions
+    from bench_pruning.descriptors.sirfp import SIRFPOptions
     from harness.registry.context import Context
     from harness.registry.task import Batch
 

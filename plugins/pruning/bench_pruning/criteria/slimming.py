@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from bench_pruning.channels.bound import BoundGroup
-    from bench_pruning.slimming_descriptor import SlimmingOptions
+    from bench_pruning.descriptors.slimming import SlimmingOptions
     from harness.registry.context import Context
     from harness.registry.method import Compression
     from harness.spec.setting import Setting

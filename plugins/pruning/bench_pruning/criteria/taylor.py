@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from bench_pruning.channels.bound import BoundGroup
     from bench_pruning.channels.groups import ParameterSlot
+    from bench_pruning.descriptors.taylor import TaylorOptions
     from bench_pruning.places import Places
-    from bench_pruning.taylor_descriptor import TaylorOptions
     from harness.registry.context import Context
     from harness.registry.task import Batch
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench_pruning.channels.bound import BoundGroup
-    from bench_pruning.dmcp_descriptor import DMCPOptions
+    from bench_pruning.descriptors.dmcp import DMCPOptions
     from bench_pruning.places import Places
     from harness.registry.context import Context
     from harness.spec.budget import TrainingBudget

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from bench_pruning.channels.costs import CostModel
     from bench_pruning.channels.groups import ParameterSlot
+    from bench_pruning.descriptors.dmcp import DMCPOptions
     from bench_pruning.dmcp.chain import Chain
-    from bench_pruning.dmcp_descriptor import DMCPOptions
     from harness.registry.task import Batch, Task
 
 _STEP_OF_SCALES = 2**6

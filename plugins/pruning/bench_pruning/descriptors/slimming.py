@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import CONTROLS, VERIFIED, PruningOptions, pruning_method
+from bench_pruning.descriptors.common import CONTROLS, VERIFIED, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench_pruning.descriptors import pruning_method
+from bench_pruning.descriptors.common import pruning_method
 from harness.registry.descriptors import Publication
 
 CHIP = pruning_method(

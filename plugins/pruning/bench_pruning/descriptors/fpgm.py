@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench_pruning.descriptors import VERIFIED, PruningOptions, pruning_method
+from bench_pruning.descriptors.common import VERIFIED, PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 

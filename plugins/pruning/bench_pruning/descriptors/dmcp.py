@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import CONTROLS, RULES, SurgeryOptions
+from bench_pruning.descriptors.common import CONTROLS, RULES, SurgeryOptions
 from harness.registry.descriptors import MethodDescriptor, Publication
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What this distribution offers, without torch."""
+"""What the descriptors of all pruning methods have in common, without torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from harness.registry.descriptors import (
     IterativeOptions,
     MethodDescriptor,
     Options,
-    Publication,
-    TransformDescriptor,
 )
 
 RULES = "bench_pruning.rules"
@@ -96,78 +94,3 @@ def pruning_method(*, name: str, summary: str, implementation: str, **overrides:
         "controls": CONTROLS,
     }
     return MethodDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})
-
-
-L1 = pruning_method(
-    name="l1",
-    summary="Filters with the smallest sum of absolute weights (Li et al., 2017).",
-    implementation="bench_pruning.criteria.l1:L1",
-    source=Publication(
-        paper="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017",
-        where="section 3.1",
-        fidelity="adapted",
-        note="Toy numbers and scale behaviour are tests; layers that share channels are scored "
-        "together, the paper prunes only those that share none.",
-    ),
-)
-L2 = pruning_method(
-    name="l2",
-    summary="Filters with the smallest Euclidean norm.",
-    implementation="bench_pruning.criteria.l2:L2",
-    source=Publication(
-        paper="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017",
-        where="section 3.1, with the Euclidean norm",
-        fidelity="adapted",
-        note="As l1.",
-    ),
-)
-GROUP_L1 = pruning_method(
-    name="group_l1",
-    summary="Absolute weights of whole coupled groups, what reads a channel included (Fang et al., 2023).",
-    implementation="bench_pruning.criteria.group_norm:GroupL1",
-    source=Publication(
-        paper="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023",
-        where="equation 4",
-        fidelity="adapted",
-        note="Closed forms are tests; the sum of absolute values, without sparse learning.",
-    ),
-)
-GROUP_L2 = pruning_method(
-    name="group_l2",
-    summary="Squared weights of whole coupled groups, what reads a channel included (Fang et al., 2023).",
-    implementation="bench_pruning.criteria.group_norm:GroupL2",
-    source=Publication(
-        paper="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023",
-        where="equation 4",
-        fidelity="adapted",
-        note="Closed forms are tests; the mean over layers of sums of squares as released, without sparse learning.",
-    ),
-)
-RANDOM = pruning_method(
-    name="random",
-    summary="Channels drawn at random: the baseline that a criterion has to beat.",
-    implementation="bench_pruning.criteria.random:Random",
-    needs=frozenset(),
-    controls=(),
-)
-UNIFORM = pruning_method(
-    name="uniform",
-    summary="The same width everywhere, trained from scratch: what the smaller network is worth (Liu et al., 2019).",
-    implementation="bench_pruning.criteria.uniform:Uniform",
-    source=Publication(
-        paper="Liu et al., Rethinking the Value of Network Pruning, ICLR 2019",
-        where="section 5, uniform pruning, trained from scratch as Scratch-E",
-        fidelity="adapted",
-        note="Kept channels are tests; trained for the benchmark's recovery budget, where Scratch-E has as many epochs "
-        "as the large model.",
-    ),
-    default_recovery="scratch",
-    needs=frozenset(),
-    controls=(),
-)
-PRUNE = TransformDescriptor(
-    name="prune",
-    summary="Removes channels from a freshly built model.",
-    implementation="bench_pruning.transform:PruneTransform",
-    version=2,
-)

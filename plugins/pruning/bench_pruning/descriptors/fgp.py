@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from bench_pruning.descriptors import PruningOptions, SurgeryOptions, pruning_method
+from bench_pruning.descriptors.common import PruningOptions, SurgeryOptions, pruning_method
 from harness.registry.descriptors import Publication
 
 NEEDS = frozenset({"weights", "forward", "gradients", "samples"})
