@@ -30,8 +30,8 @@ class Options(BaseModel):
     Attributes:
         plan_options: Names of the options that the plan alone acts on. They are in no identity, and the implementation
             sees their defaults, whatever was written.
-        compress_options: Names of the options of a compressor that only `compress` acts on. Calls that differ in nothing
-            else share one `prepare`, which sees their defaults.
+        compress_options: Names of the options of a compressor that only `compress` acts on. Calls that differ in
+            nothing else share one `prepare`, which sees their defaults.
     """
 
     plan_options: ClassVar[frozenset[str]] = frozenset()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from harness.store.record import CellRecord
 
 ARBITRARY = ("random", "uniform")
-"""Names of the methods that choose without looking. Trained from fresh weights, random channels of equally narrow layers
-are what the first ones are, so that `uniform` stands for `random` there."""
+"""Names of the methods that choose without looking. Trained from fresh weights, random channels of equally narrow
+layers are what the first ones are, so that `uniform` stands for `random` there."""
 
 
 def below_random(record: CellRecord, others: Sequence[CellRecord]) -> bool | None:

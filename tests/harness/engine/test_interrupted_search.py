@@ -7,8 +7,8 @@ import torch
 from mmengine.hooks import Hook
 from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
 
-from bench_pruning.dmcp.method import DMCP
 from bench_pruning.descriptors.dmcp import DMCPOptions
+from bench_pruning.dmcp.method import DMCP
 from harness.engine.context import StageContext
 from harness.engine.seeding import algorithms, seeded
 from harness.spec.budget import TrainingBudget
