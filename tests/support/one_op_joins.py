@@ -11,6 +11,11 @@ def squeeze_and_excitation(net, x):
     return x * gate.sigmoid()[:, :, None, None]
 
 
+def unpooled(inner, values, places):
+    """SegNet: other values go where the maxima were."""
+    return F.max_unpool2d(inner(values), places, 2)
+
+
 def glu(net, x):
     value, gate = x.chunk(2, 1)
     return value * gate.sigmoid()
@@ -73,6 +78,15 @@ JOINS = (
     op(
         "max_pool with indices, max_unpool",
         lambda net, x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
+    ),
+    op(
+        "max_unpool of other values",
+        lambda net, x: unpooled(net.inner, *F.max_pool2d(x, 2, return_indices=True)),
+        inner=lambda: conv(8, 8),
+    ),
+    op(
+        "max_unpool to places of fixed size",
+        lambda net, x: F.max_unpool2d(F.max_pool2d(x, 2), torch.arange(36).view(6, 6).expand(len(x), 8, 6, 6), 2),
         "pinned",
     ),
     op("grid_sample", sampled, grid=lambda: torch.rand(1, 9, 9, 2) * 2 - 1, study="exact"),

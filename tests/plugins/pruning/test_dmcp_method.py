@@ -14,6 +14,7 @@ from bench_pruning.descriptors.dmcp import DMCPOptions
 from bench_pruning.dmcp.chain import Chain as MarkovChain
 from bench_pruning.dmcp.method import DMCP
 from harness.errors import UnsupportedOperationError, UserError
+from harness.spec.budget import TrainingBudget
 
 
 def method(**options):
@@ -121,6 +122,24 @@ def test_what_the_chains_cannot_learn_from_fails_before_the_training():
     context.train = None  # is not reached
     with pytest.raises(UnsupportedOperationError, match="returns no class logits"):
         method().prepare(randomize(Chain()), context)
+
+
+def test_the_search_has_a_recoverys_budget_in_the_supernets_own_names():
+    seen = []
+
+    class Noting(SearchContext):
+        def train(self, model, budget, purpose, hooks=()):
+            seen.append(budget)
+            assert all(model.get_submodule(name) for name in budget.activation_checkpointing)
+            return super().train(model, budget, purpose, hooks)
+
+    context = Noting(size=(8, 8))
+    context.prepare_key = 0.5
+    context.budget = TrainingBudget(iterations=7, accumulate=3, clip_norm=2, activation_checkpointing=("second",))
+    method(iterations=None).prepare(randomize(Chain()), context)
+    (budget,) = seen
+    assert (budget.iterations, budget.accumulate, budget.clip_norm) == (7, 1, 2)
+    assert budget.activation_checkpointing == ("network.second",)
 
 
 def test_the_search_leaves_the_model_as_it_was():

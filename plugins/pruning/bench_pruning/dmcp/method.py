@@ -130,10 +130,15 @@ class DMCP(PruningMethod):
         return Found(chains=chains, alpha=alpha, form=self.options.probability, options=self.options, demand=demand)
 
     def _budget(self, context: Context) -> TrainingBudget:
-        """Returns the search's budget: a recovery's, for as many steps as the options say."""
-        if self.options.iterations is None:
-            return context.budget
-        return context.budget.model_copy(update={"iterations": self.options.iterations})
+        """Returns the search's budget: a recovery's, for as many steps as the options say.
+
+        Every batch is a step of the search, whatever `accumulate` says: the gradients of four networks are added.
+        """
+        budget = context.budget
+        names = tuple(f"network.{name}" for name in budget.activation_checkpointing)
+        iterations = self.options.iterations or budget.iterations
+        update = {"iterations": iterations, "activation_checkpointing": names, "accumulate": 1}
+        return budget.model_copy(update=update)
 
     def _supernet(
         self,

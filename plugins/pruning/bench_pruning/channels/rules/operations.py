@@ -103,6 +103,7 @@ RULES: dict[str, Rule] = {
     ),
     "native_layer_norm": normalization.layer_norm,
     "native_group_norm": normalization.group_norm,
+    **dict.fromkeys(("max_unpool2d", "max_unpool3d"), spatial.unpool),
     "index": indexing.index,
     "index_select": indexing.index_select,
     "embedding": indexing.embedding,
