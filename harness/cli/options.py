@@ -61,6 +61,14 @@ TrustedCheckpoints = Annotated[
         help="A checkpoint in use that may be unpickled without restrictions, which can run any code.",
     ),
 ]
+Visualizers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--visualizer",
+        metavar="NAME",
+        help="Write the curves of trainings there too: tensorboard, local, mlflow, aim or wandb; may be repeated.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False),

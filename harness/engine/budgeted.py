@@ -13,6 +13,8 @@ from harness.engine.training import TrainingOutcome, train
 from harness.engine.workbench import Workbench
 from harness.registry import LoaderRequest
 from harness.spec.budget import TrainingBudget
+from harness.spec.visualizers import VISUALIZERS
+from harness.store.layout import Layout
 
 
 def train_under(
@@ -50,4 +52,11 @@ def train_under(
         work=bench.job.work / "mmengine" / folder,
         progress=bench.progress,
         hooks=[FirstBatchHook(bench, request), *hooks],
+        visualizers=_visualizers(bench, folder),
     )
+
+
+def _visualizers(bench: Workbench, folder: str) -> list[dict[str, Any]]:
+    """Returns mmengine's configs of the visualizer backends that the run asks for, each with a folder of its own."""
+    root = Layout(bench.job.root).visualization(bench.job.fields.kind, bench.job.identity) / folder
+    return [{"type": VISUALIZERS[name].backend, "save_dir": str(root / name)} for name in bench.job.visualizers]

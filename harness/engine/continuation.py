@@ -80,24 +80,43 @@ class ContinuationHook(Hook):
         self._waiting = None
 
 
-def checkpoint_hook(iterations: int) -> dict[str, Any]:
-    """Returns the config of mmengine's hook: a checkpoint after every tenth of the training."""
+def checkpoint_interval(iterations: int, accumulate: int = 1) -> int:
+    """Returns how many iterations lie between two checkpoints: a tenth of the training.
+
+    Args:
+        iterations: Of the whole training.
+        accumulate: Iterations of one optimiser step; gradients are in no checkpoint, so it has to lie between steps.
+    """
+    tenth = max(1, iterations // _CHECKPOINTS_A_TRAINING)
+    return -(-tenth // accumulate) * accumulate
+
+
+def checkpoint_hook(interval: int) -> dict[str, Any]:
+    """Returns the config of mmengine's hook.
+
+    Args:
+        interval: Iterations between two checkpoints.
+    """
     return {
         "type": "CheckpointHook",
         "by_epoch": False,
-        "interval": _interval(iterations),
+        "interval": interval,
         "max_keep_ckpts": _KEPT,
         "save_last": False,
     }
 
 
 class DigestHook(Hook):
-    """Writes the digest of every checkpoint beside it, as soon as mmengine has written it."""
+    """Writes the digest of every checkpoint beside it, as soon as mmengine has written it.
+
+    Args:
+        interval: Iterations between two checkpoints.
+    """
 
     priority = "LOWEST"  # behind mmengine's own hook
 
-    def __init__(self, iterations: int) -> None:
-        self._interval = _interval(iterations)
+    def __init__(self, interval: int) -> None:
+        self._interval = interval
 
     def after_train_iter(
         self,
@@ -106,7 +125,7 @@ class DigestHook(Hook):
         data_batch: Any = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Looks for the new checkpoint after each tenth of the training."""
+        """Looks for the new checkpoint after each interval."""
         if not self.every_n_train_iters(runner, self._interval):
             return
         path = Path(runner.work_dir) / f"iter_{runner.iter + 1}.pth"
@@ -144,10 +163,6 @@ def _drop_digests_alone(folder: Path) -> None:
     for digest in folder.glob("iter_*.pth.sha256"):
         if not digest.with_suffix("").exists():
             digest.unlink()
-
-
-def _interval(iterations: int) -> int:
-    return max(1, iterations // _CHECKPOINTS_A_TRAINING)
 
 
 def _digest(path: Path) -> Path:

@@ -16,13 +16,16 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from harness.engine.activation_checkpointing import checkpointed
 from harness.engine.continuation import (
     ContinuationHook,
     DigestHook,
     checkpoint_hook,
+    checkpoint_interval,
     remove_checkpoints,
     usable_checkpoint,
 )
+from harness.engine.schedules import PlateauHook, schedulers
 from harness.engine.weights import not_finite
 from harness.errors import NonFiniteLossError, UserError
 from harness.spec.budget import TrainingBudget
@@ -39,7 +42,7 @@ class TrainingOutcome:
     Attributes:
         iterations: Optimiser steps that were really taken.
         final_loss: Mean of the last reported losses.
-        continued_from: Iterations of these that an earlier, interrupted process had done.
+        continued_from: Batches that an earlier, interrupted process had done.
         earlier_seconds: Wall time that these took.
     """
 
@@ -88,6 +91,7 @@ def train(
     work: Path,
     progress: Progress,
     hooks: Sequence[Any] = (),
+    visualizers: Sequence[Mapping[str, Any]] = (),
 ) -> TrainingOutcome:
     """Trains `model` in place for the whole budget, or for what is left of it if `work` holds a checkpoint.
 
@@ -101,13 +105,15 @@ def train(
         work: mmengine's own working folder; an interrupted training's checkpoint in it is continued.
         progress: Called with (iteration, iterations, text).
         hooks: mmengine hooks that a recovery adds.
+        visualizers: mmengine's configs of the backends that curves are written to besides the log.
 
     Raises:
         NonFiniteLossError: The loss, or in the last steps the weights, became NaN or infinite.
         UserError: The budget asks for what this machine or torch does not have.
     """
     continuation, masks = ContinuationHook(), not_finite(model)
-    checkpoint = usable_checkpoint(work, model)
+    checkpoint, interval = usable_checkpoint(work, model), checkpoint_interval(budget.iterations, budget.accumulate)
+    plateau = [PlateauHook(budget.schedule)] if budget.schedule.type == "plateau" else []
     _require_possible(budget, next(model.parameters()).device)
     runner = Runner(
         model=model,
@@ -119,25 +125,26 @@ def train(
             "val_interval": budget.iterations + 1,
         },
         optim_wrapper=_optim_wrapper(budget),
-        param_scheduler=_schedulers(budget),
+        param_scheduler=schedulers(budget),
         default_hooks={
-            "checkpoint": checkpoint_hook(budget.iterations),
+            "checkpoint": checkpoint_hook(interval),
             "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
         },
-        custom_hooks=[*hooks, ProgressHook(progress, continuation), continuation, DigestHook(budget.iterations)],
+        custom_hooks=[*hooks, *plateau, ProgressHook(progress, continuation), continuation, DigestHook(interval)],
         resume=checkpoint is not None,
         load_from=checkpoint,
-        **_common(seed, scope, name),
+        **_common(seed, scope, name, visualizers),
     )
     try:
-        runner.train()
+        with checkpointed(model, budget.activation_checkpointing):
+            runner.train()
     finally:
         _forget(runner)
     _require_finite(model, masks)
     remove_checkpoints(work)
     tail = continuation.losses[-5:]
     return TrainingOutcome(
-        iterations=int(runner.iter),
+        iterations=-(-int(runner.iter) // budget.accumulate),
         final_loss=sum(tail) / len(tail),
         continued_from=continuation.continued_from,
         earlier_seconds=continuation.earlier_seconds,
@@ -194,12 +201,13 @@ class _TestProgressHook(Hook):
         self._progress(batch_idx + 1, len(runner.test_dataloader), "")
 
 
-def _common(seed: int, scope: str, name: str) -> dict[str, Any]:
+def _common(seed: int, scope: str, name: str, visualizers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    backends = [dict(config) for config in visualizers] or None
     return {
         "randomness": {"seed": seed},
         "default_scope": scope,
         "experiment_name": name,
-        "visualizer": {"type": "Visualizer", "name": name, "_scope_": "mmengine"},
+        "visualizer": {"type": "Visualizer", "name": name, "vis_backends": backends, "_scope_": "mmengine"},
         "log_processor": {"by_epoch": False},
         "log_level": "INFO",
     }
@@ -228,17 +236,7 @@ def _forget(runner: Runner) -> None:
 
 def _optim_wrapper(budget: TrainingBudget) -> dict[str, Any]:
     wrapper = "AmpOptimWrapper" if budget.amp else "OptimWrapper"
-    return {"type": wrapper, "optimizer": dict(budget.optimizer)}
-
-
-def _schedulers(budget: TrainingBudget) -> list[dict[str, Any]]:
-    schedule, steps = budget.schedule, budget.iterations
-    common = {"by_epoch": False, "begin": 0, "end": steps}
-    if schedule.type == "onecycle":
-        peak = schedule.max_lr or budget.optimizer["lr"]
-        return [{"type": "OneCycleLR", "eta_max": peak, "total_steps": steps, **common}]
-    if schedule.type == "poly":
-        return [{"type": "PolyLR", "power": schedule.power, "eta_min": 0.0, **common}]
-    if schedule.type == "cosine":
-        return [{"type": "CosineAnnealingLR", "T_max": steps, "eta_min": 0.0, **common}]
-    return []
+    config: dict[str, Any] = {"type": wrapper, "optimizer": dict(budget.optimizer)}
+    if budget.clip_norm is not None:
+        config["clip_grad"] = {"max_norm": budget.clip_norm}
+    return {**config, "accumulative_counts": budget.accumulate}

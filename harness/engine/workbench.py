@@ -16,6 +16,7 @@ from harness.plan.job import StageJob
 from harness.registry import (
     Dataset,
     DatasetMeta,
+    Model,
     Registry,
     Task,
     discover,
@@ -115,6 +116,12 @@ def _qualified(job: StageJob, role: str, name: str) -> str:
 
 def model_config(bench: Workbench) -> dict[str, Any]:
     """Returns the config of the model that the stage's parameters name, adapted to the data set."""
+    config: dict[str, Any] = load_model_plugin(bench).config(bench.meta)
+    return config
+
+
+def load_model_plugin(bench: Workbench) -> Model[Any]:
+    """Returns the model that the stage's parameters name."""
     asked = bench.parameters["model"]
     name, member = asked["name"], asked["member"]
     qualified = _qualified(bench.job, "model", name) + (f"::{member}" if member else "")
@@ -124,9 +131,8 @@ def model_config(bench: Workbench) -> dict[str, Any]:
         message = f"model {member or name}: was changed while the run was going on"
         raise UserError(message, "Run the same command again: what depends on it will be run anew.")
     options = validate_options(plugin, asked["options"], where=f"model {asked['name']}")
-    model = load_implementation(plugin)(options=options, member=member)
-    config: dict[str, Any] = model.config(bench.meta)
-    return config
+    model: Model[Any] = load_implementation(plugin)(options=options, member=member)
+    return model
 
 
 def resolve_device(name: str) -> torch.device:

@@ -45,6 +45,7 @@ class RunSettings:
         timeout: Seconds that a stage may take; `None` for as long as it likes.
         fail_fast: Start nothing more once a stage has failed.
         trusted: Checkpoints that may be unpickled without restrictions.
+        visualizers: Where the curves of trainings are written besides.
     """
 
     workers: int = 1
@@ -55,6 +56,7 @@ class RunSettings:
     timeout: float | None = None
     fail_fast: bool = False
     trusted: frozenset[Path] = frozenset()
+    visualizers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -146,6 +148,7 @@ def _carry_out(
                         timeout=settings.timeout,
                         fail_fast=settings.fail_fast,
                         trusted=settings.trusted,
+                        visualizers=settings.visualizers,
                     ),
                     settled,
                     measure_last=workers > 1,

@@ -89,6 +89,7 @@ class JobSettings:
         timeout: Seconds that a stage may take; `None` for as long as it likes.
         fail_fast: Start nothing more once a stage has failed.
         trusted: Checkpoints that may be unpickled without restrictions.
+        visualizers: Where the curves of trainings are written besides.
     """
 
     device: str
@@ -97,6 +98,7 @@ class JobSettings:
     timeout: float | None = None
     fail_fast: bool = False
     trusted: frozenset[Path] = frozenset()
+    visualizers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ class Scheduler:
             checkpoint=stage.checkpoint,
             owner=lock.token,
             trusted=stage.checkpoint in self._settings.trusted,
+            visualizers=self._settings.visualizers,
         )
         self._executor.submit(job)
         self._running[stage.identity] = _Running(stage, lock, time.monotonic())

@@ -122,7 +122,7 @@ class Drawer:
             return self._load(cell, model, checkpoint)
         parameters = {
             "model": model.json,
-            "training": self._budget(cell, "training").model_dump(mode="json"),
+            "training": self._budget(cell, "training").stated(),
             "seed": cell.seed,
             "protocol": cell.protocol,
         }
@@ -183,7 +183,7 @@ class Drawer:
             raise UserError(message, "Name each recovery of a step once.")
         parameters = {
             "methods": [method.json for method in methods],
-            "budget": budget.model_dump(mode="json"),
+            "budget": budget.stated(),
             "calibration": self._calibration,
             "seed": cell.seed,
             "protocol": cell.protocol,
@@ -217,7 +217,7 @@ class Drawer:
             "protocol": cell.protocol,
         }
         if "training" in method.plugin.descriptor.needs:
-            parameters["budget"] = self._budget(cell, "recovery").model_dump(mode="json")
+            parameters["budget"] = self._budget(cell, "recovery").stated()
         return parameters
 
     def _stage(

@@ -26,6 +26,7 @@ class StageJob(BaseModel):
         checkpoint: Where the weights are that a `train` stage loads; its content's digest is in `fields`.
         owner: Token of the lease under which the job runs; nothing is published for another one. Empty: not looked at.
         trusted: Whether unpickling the checkpoint may run code.
+        visualizers: Where the curves of trainings are written besides, of `harness.spec.visualizers`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,3 +44,4 @@ class StageJob(BaseModel):
     checkpoint: Path | None = None
     owner: str = ""
     trusted: bool = False
+    visualizers: tuple[str, ...] = ()

@@ -7,13 +7,15 @@ named by `implementation` and imported inside a worker only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import PluginError
+from harness.errors import PluginError, UserError
+from harness.registry.verification import Verification
 from harness.spec.setting import Setting
 
 Axis = Literal["ratio", "precision"]
@@ -170,6 +172,40 @@ class DatasetDescriptor(Descriptor):
         del options
         message = f"data set {self.name!r} has no fingerprint of its content"
         raise PluginError(message, f"Override `fingerprint` in the descriptor of {self.name!r}.")
+
+    def verify(self, options: Options, progress: Callable[[int, int], None]) -> Verification:
+        """Looks at every file, for `bench datasets verify`; torch-free, for whoever has wrong files wants to know soon.
+
+        Args:
+            options: Validated options.
+            progress: Called with (done, total) samples.
+
+        Raises:
+            UserError: The data set has no files of its own, or the options do not say where they are.
+            DataError: There is nothing to look at.
+        """
+        del options, progress
+        message = f"data set {self.name} has no files to verify: its samples are made when they are asked for"
+        raise UserError(message, f"`bench datasets export {self.name} FOLDER` writes some to look at.")
+
+    def write_fixture(
+        self, options: Options, folder: Path, samples: int, seed: int, progress: Callable[[int, int], None]
+    ) -> None:
+        """Writes a small generated data set as the real one lies on disk, for `bench datasets fixture`; torch-free.
+
+        Args:
+            options: Validated options; where the real files are does not count.
+            folder: A new or empty folder.
+            samples: How many of each split.
+            seed: Equal seeds give equal files.
+            progress: Called with (done, total) samples.
+
+        Raises:
+            UserError: The data set has no files of its own.
+        """
+        del options, folder, samples, seed, progress
+        message = f"data set {self.name} needs no fixture: its samples are made when they are asked for"
+        raise UserError(message, f"`bench datasets export {self.name} FOLDER` writes some to look at.")
 
 
 @dataclass(frozen=True, kw_only=True)

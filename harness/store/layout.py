@@ -10,6 +10,7 @@ failures/<kind>-<identity>/   failed stages: failure.json, stage.log
 work/<kind>-<identity>/       stages in flight
 locks/<kind>-<identity>.*     held by the process that runs the stage, and by its worker
 aside/                        what could not be believed, each with its reason beside it
+visualization/<kind>-<identity>/<visualizer>/   curves of trainings, where a run was asked for them
 ```
 """
 
@@ -87,6 +88,10 @@ class Layout:
     def forced(self, kind: str, identity: str) -> Path:
         """Where a complete stage waits for its successor that `--force` asked for."""
         return self.aside / f"{stage_name(kind, identity)}-forced"
+
+    def visualization(self, kind: str, identity: str) -> Path:
+        """Where the curves of a stage's trainings are written."""
+        return self.root / "visualization" / stage_name(kind, identity)
 
     @property
     def aside(self) -> Path:

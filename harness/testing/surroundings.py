@@ -97,7 +97,7 @@ class Surroundings:
             "seed": seed,
             "protocol": "corrected",
             "ratio_of": ratio_of,
-            "budget": budget.model_dump(mode="json"),
+            "budget": budget.stated(),
         }
         plugins = {
             **stated("task", task), **stated("dataset", dataset.provenance), **stated("model", model.provenance)

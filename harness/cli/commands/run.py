@@ -29,6 +29,7 @@ def run(
     checkpoint: options.Checkpoint = None,
     trust_checkpoint: options.TrustedCheckpoints = None,
     out: options.Out = None,
+    visualizer: options.Visualizers = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Stages to run at once.")] = 1,
     device: options.Device = "auto",
     limit: options.Limit = None,
@@ -64,7 +65,9 @@ def run(
     from harness.cli.conclusion import conclude, expectations_of
     from harness.cli.force import force_rule
     from harness.cli.planning import plan_of
+    from harness.spec.visualizers import require_visualizers
 
+    visualizers = require_visualizers(visualizer or [])
     plan, folder = plan_of(
         benchmark,
         options.grid_flags(given),
@@ -101,6 +104,7 @@ def run(
         timeout=timeout,
         fail_fast=fail_fast,
         trusted=trusted,
+        visualizers=visualizers,
     )
     warn_of_code([model.name for model in plan.benchmark.models if is_config_path(model.name)])
     console = Console()

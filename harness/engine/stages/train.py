@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from mmengine.hooks import Hook
+from torch import nn
+
+from harness.engine.backbone import load_backbone
 from harness.engine.budgeted import train_under
 from harness.engine.checkpoint import load_checkpoint, state_dict_of
+from harness.engine.freezing import FreezeHook
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.stages.models import save_output
 from harness.engine.weights import load_weights, require_finite
-from harness.engine.workbench import Workbench, model_config
+from harness.engine.workbench import Workbench, load_model_plugin, model_config
 from harness.errors import UserError
 from harness.plan.checkpoint import checkpoint_digest
+from harness.registry import Options
+from harness.registry.starting import StartOptions
 from harness.spec.budget import TrainingBudget
 from harness.store.artifact import ModelBase, ModelFile
 
@@ -24,11 +32,21 @@ def run_train(bench: Workbench) -> dict[str, Any]:
 
 def _train(bench: Workbench) -> dict[str, Any]:
     budget = TrainingBudget.model_validate(bench.parameters["training"])
-    config = model_config(bench)
+    plugin = load_model_plugin(bench)
+    config = plugin.config(bench.meta)
     with seeded(derive_seed(bench.seed, "weights")):
         model = bench.task.build(config).to(bench.device)
-    outcome = train_under(bench, model, budget, "train")
+    outcome = train_under(bench, model, budget, "train", _start(model, plugin.options))
     return {"size": save_output(bench, _file(bench, config), model), **asdict(outcome)}
+
+
+def _start(model: nn.Module, options: Options) -> list[Hook]:
+    """Gives the network what its options say that it starts from; returns the hooks that they ask for."""
+    if not isinstance(options, StartOptions):
+        return []
+    if options.backbone_checkpoint:
+        load_backbone(model, Path(options.backbone_checkpoint))
+    return [FreezeHook(options.freeze, options.freeze_iterations)] if options.freeze else []
 
 
 def _load(bench: Workbench) -> dict[str, Any]:

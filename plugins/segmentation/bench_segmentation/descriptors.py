@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from bench_segmentation.loss_options import LossOptions
 from harness.registry.descriptors import (
     DatasetDescriptor,
     Metric,
@@ -26,13 +27,13 @@ class DigitsOptions(Options):
     test: int = Field(default=400, ge=1, description="Scenes of the test split.")
 
 
-class ResidualFCNOptions(Options):
+class ResidualFCNOptions(LossOptions):
     """Options of the residual FCN."""
 
     base_channels: int = Field(default=16, ge=4, description="Channels of the stem and of the first stage.")
 
 
-class UNetOptions(Options):
+class UNetOptions(LossOptions):
     """Options of the U-Net."""
 
     base_channels: int = Field(default=16, ge=4, description="Channels of the first stage.")
@@ -76,6 +77,16 @@ SEGMENTATION = TaskDescriptor(
         Metric(name="foreground_mIoU"),
         Metric(name="mean_accuracy"),
         Metric(name="pixel_accuracy"),
+        Metric(name="fwIoU"),
+        Metric(name="mean_dice"),
+        Metric(name="boundary_f"),
+        # Means as other systems form them; `bench_segmentation.metrics.variants` defines each.
+        Metric(name="mIoU_dataset_eps"),
+        Metric(name="mean_accuracy_dataset_eps"),
+        Metric(name="mIoU_batch_absent1"),
+        Metric(name="mean_dice_batch_absent1"),
+        Metric(name="mIoU_batch_present"),
+        Metric(name="mIoU_image_absent0"),
     ),
     demo_model="residual_fcn",
     demo_dataset="digits",

@@ -33,8 +33,10 @@ class Segmentation(Task):
         import mmseg.models  # noqa: F401
 
         import bench_segmentation.digit_scenes
-        import bench_segmentation.loss
-        import bench_segmentation.metric  # noqa: F401
+        import bench_segmentation.losses.batch_dice
+        import bench_segmentation.losses.cross_entropy
+        import bench_segmentation.losses.softmax_focal
+        import bench_segmentation.metrics.segmentation_metric  # noqa: F401
 
         return "mmseg"
 
@@ -118,10 +120,10 @@ class Segmentation(Task):
         return super().batch_problem(batch, meta, training=training) or label_problem(batch, meta, training=training)
 
     def evaluator(self, meta: DatasetMeta) -> dict[str, Any]:
-        """Returns mmseg's IoU metric, which also reports the foreground."""
+        """Returns mmseg's IoU metric with further figures."""
         background = meta.classes.index(BACKGROUND) if BACKGROUND in meta.classes else None
         return {
-            "type": "mmseg.ForegroundIoUMetric",
+            "type": "mmseg.SegmentationMetric",
             "ignore_index": ignore_index(meta),
             "iou_metrics": ["mIoU"],
             "background": background,
@@ -131,16 +133,12 @@ class Segmentation(Task):
         """Returns the evaluator's percentages as fractions 0..1.
 
         Means leave out a class that occurs neither in labels nor in predictions, as mmseg's do; a mean
-        without any class is NaN. Without a class `background`, `foreground_mIoU` equals `mIoU`.
+        without any class is NaN. Without a class `background`, `foreground_mIoU` equals `mIoU`. Beside the
+        descriptor's names there are, for each class, `IoU.<class>`, `accuracy.<class>` and `boundary_f.<class>`.
         """
         del meta
-        names = {
-            "mIoU": "mIoU",
-            "foreground_mIoU": "foreground_mIoU",
-            "mean_accuracy": "mAcc",
-            "pixel_accuracy": "aAcc",
-        }
-        return {name: float(raw[key]) / 100.0 for name, key in names.items()}
+        ours = {"mAcc": "mean_accuracy", "aAcc": "pixel_accuracy", "mDice": "mean_dice"}
+        return {ours.get(key, key): float(value) / 100.0 for key, value in raw.items()}
 
 
 def initialize(network: nn.Module) -> None:

@@ -50,7 +50,7 @@ def test_every_entry_point_names_an_implementation():
                 module, _, name = point.load().implementation.partition(":")
                 assert isinstance(getattr(import_module(module), name), type)
                 found += 1
-    assert found == 5
+    assert found >= 5
 
 
 def test_digits_refuse_a_side_that_the_networks_cannot_halve():

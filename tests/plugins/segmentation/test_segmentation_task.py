@@ -130,7 +130,8 @@ def test_loss_falls_on_a_repeated_batch(task, configs, batch, name):
 
 
 def test_metrics_are_fractions_under_the_descriptors_names(task, meta):
-    raw = {"mIoU": 50.0, "foreground_mIoU": 40.0, "mAcc": 60.0, "aAcc": float("nan")}
+    raw = {"mIoU": 50.0, "foreground_mIoU": 40.0, "mAcc": 60.0, "aAcc": float("nan"), "mDice": 70.0, "IoU.car": 1.0}
     figures = task.metrics(raw, meta)
     assert figures.pop("pixel_accuracy") != figures.get("pixel_accuracy")
-    assert figures == {"mIoU": 0.5, "foreground_mIoU": 0.4, "mean_accuracy": 0.6}
+    expected = {"mIoU": 0.5, "foreground_mIoU": 0.4, "mean_accuracy": 0.6, "mean_dice": 0.7, "IoU.car": 0.01}
+    assert figures == pytest.approx(expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench_segmentation.loss_options import LossOptions
     from harness.registry.dataset import DatasetMeta
 
 NO_LABEL = -100
@@ -37,3 +38,12 @@ def cross_entropy(meta: DatasetMeta, loss_weight: float = 1.0, loss_name: str = 
         "loss_weight": loss_weight,
         "loss_name": loss_name,
     }
+
+
+def chosen_loss(meta: DatasetMeta, options: LossOptions) -> dict[str, Any] | list[dict[str, Any]]:
+    """Returns the config of the loss that a model's options ask for; mmseg's heads sum the losses of a list."""
+    if options.loss == "cross_entropy":
+        return cross_entropy(meta)
+    focal = {"type": "SoftmaxFocalLoss", "gamma": options.focal_gamma, "loss_weight": options.focal_weight}
+    dice = {"type": "BatchDiceLoss", "loss_weight": options.dice_weight}
+    return [focal, dice] if options.loss == "focal_dice" else focal if options.loss == "focal" else dice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench_segmentation.descriptors import UNetOptions
-from bench_segmentation.models.components import cross_entropy, data_preprocessor, ignore_index
+from bench_segmentation.models.components import chosen_loss, data_preprocessor, ignore_index
 from harness.registry.model import Model
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class UNet(Model[UNetOptions]):
                 "num_classes": len(meta.classes),
                 "ignore_index": ignore_index(meta),
                 "norm_cfg": norm,
-                "loss_decode": cross_entropy(meta),
+                "loss_decode": chosen_loss(meta, self.options),
             },
             "train_cfg": {},
             "test_cfg": {"mode": "whole"},

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench_segmentation.loss import ClassWeightedCrossEntropy
+from bench_segmentation.losses.cross_entropy import ClassWeightedCrossEntropy
 
 
 @pytest.fixture

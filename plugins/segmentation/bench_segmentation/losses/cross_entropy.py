@@ -1,4 +1,4 @@
-"""The class-weighted cross-entropy of the heads."""
+"""The class-weighted cross-entropy."""
 
 from __future__ import annotations
 
