@@ -323,6 +323,8 @@ class ReportFormatDescriptor(Descriptor):
       present value as people read it.
 
     The text is printed as it is, with a line break behind it.
+
+    A format that is files for another program is a `harness.registry.report.ReportFiles` instead.
     """
 
 

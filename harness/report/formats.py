@@ -69,14 +69,21 @@ def find_renderer(name: str) -> Renderer:
         UserError: There is no such format.
         PluginError: The plugin that adds it does not load.
     """
-    if name in RENDERERS:
-        return RENDERERS[name]
+    return RENDERERS[name] if name in RENDERERS else _of_plugin(find_plugin(name))
+
+
+def find_plugin(name: str) -> Plugin[ReportFormatDescriptor]:
+    """Returns the plugin that adds a format.
+
+    Raises:
+        UserError: There is none.
+    """
     registry = discover()
     added = [entry.name for entry in registry.entries("bench.report_formats")]
     if name.rpartition(":")[2] not in added:
         message = f"--format: there is no format {name!r}"
         raise UserError(message, did_you_mean(name, ["rich", *RENDERERS, *added], "formats"))
-    return _of_plugin(registry.report_format(name))
+    return registry.report_format(name)
 
 
 def _of_plugin(plugin: Plugin[ReportFormatDescriptor]) -> Renderer:

@@ -17,8 +17,16 @@ def report(
     results: Annotated[Path, typer.Argument(help="A results folder, or a parent of several.")] = Path("results"),
     format_name: Annotated[
         str,
-        typer.Option("--format", help="rich, markdown, latex, csv, json, or a format that a plugin adds."),
+        typer.Option("--format", help="rich, markdown, latex, csv, json, or a format that a plugin adds, e.g. vss."),
     ] = "rich",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where a format that is files writes them.  [default: a folder of its name in RESULTS]",
+            show_default=False,
+        ),
+    ] = None,
     sort: Annotated[str, typer.Option("--sort", help="Column to sort by; -column sorts downwards.")] = "",
     columns: Annotated[
         str | None,
@@ -27,7 +35,38 @@ def report(
     as_json: options.Json = False,
 ) -> None:
     """Report on results: one row a cell, the baseline first, failed cells included."""
+    if not as_json and written_files(results, format_name, out, sort=sort, columns=columns):
+        return
     show_report(results, format_name="json" if as_json else format_name, sort=sort, columns=columns)
+
+
+def written_files(folder: Path, format_name: str, out: Path | None, *, sort: str, columns: str | None) -> bool:
+    """Writes the files of a format that is files, and says whether it is one.
+
+    Raises:
+        UserError: There are no results or no such format, or flags are given that it has no use for.
+        PluginError: The plugin of the format is broken.
+    """
+    from harness.errors import UserError
+    from harness.report.collection import collect_runs
+    from harness.report.files import write_files, writes_files
+    from harness.report.formats import RENDERERS, find_plugin
+
+    plugin = None if format_name in ("rich", *RENDERERS) else find_plugin(format_name)
+    if plugin is None or not writes_files(plugin):
+        if out is not None:
+            message = f"--out: the format {format_name} is printed, not written"
+            raise UserError(message, f"Write e.g. `bench report {folder} --format {format_name} > report.txt`.")
+        return False
+    if sort or columns is not None:
+        message = f"--format {format_name}: it has no columns to choose or to sort by"
+        raise UserError(message, "Drop --sort and --columns.")
+    runs = collect_runs(folder)
+    for problem in (problem for run in runs for problem in run.problems):
+        typer.echo(f"warning: left out: {problem}", err=True)
+    for file in write_files(plugin, runs, out):
+        typer.echo(str(file))
+    return True
 
 
 def show_report(

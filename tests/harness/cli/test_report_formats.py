@@ -9,9 +9,22 @@ from harness.registry import ReportFormatDescriptor
 LINES = ReportFormatDescriptor(name="lines", summary="Lines.", implementation="invented_lines:Lines")
 LIST = ReportFormatDescriptor(name="list", summary="No text.", implementation="invented_lines:List")
 FAULTY = ReportFormatDescriptor(name="faulty", summary="Fails.", implementation="invented_lines:Faulty")
+PAGES = ReportFormatDescriptor(name="pages", summary="Files.", implementation="invented_lines:Pages")
+ESCAPING = ReportFormatDescriptor(name="escaping", summary="Wrong.", implementation="invented_lines:Escaping")
 MISSING = ReportFormatDescriptor(name="missing", summary="Does not load.", implementation="invented_lines:Nothing")
 """
 IMPLEMENTATION = """
+from harness.registry.report import ReportFiles
+
+class Pages(ReportFiles):
+    def files(self, cells, benchmark):
+        names = [cell["pipeline"] for cell in cells]
+        return {"all.txt": ",".join(names), "one/first.txt": f"{cells[0]['status']} {benchmark.get('name')}"}
+
+class Escaping(ReportFiles):
+    def files(self, cells, benchmark):
+        return {"../outside.txt": ""}
+
 class Lines:
     def render(self, rows, columns):
         def text(row, column):
@@ -32,7 +45,7 @@ class Faulty:
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     folder = tmp_path / "site-packages"
-    names = ("lines", "list", "faulty", "missing")
+    names = ("lines", "list", "faulty", "missing", "pages", "escaping")
     points = {name: f"invented_formats:{name.upper()}" for name in names}
     modules = {"invented_formats": DESCRIPTOR, "invented_lines": IMPLEMENTATION}
     install(folder, "bench-lines", {"bench.report_formats": points}, **modules)
@@ -43,6 +56,30 @@ def test_a_plugins_format_renders_rows_and_columns(bench, results, plugin):
     result = bench("report", results, "--format", "lines", "--columns", "method,retention")
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == ["baseline|none", "fpgm|96.7%", "l1|98.3%", "l1|none", "random|83.3%"]
+
+
+def test_a_format_of_files_is_written_into_the_results_or_where_it_is_asked_for(bench, results, plugin, tmp_path):
+    result = bench("report", results, "--format", "pages")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [str(results / "pages" / name) for name in ("all.txt", "one/first.txt")]
+    assert (results / "pages" / "all.txt").read_text(encoding="utf-8").count(",") >= 3
+    bench("report", results, "--format", "pages", "--out", str(tmp_path / "elsewhere"))
+    assert (tmp_path / "elsewhere" / "one" / "first.txt").read_text(encoding="utf-8").startswith("complete")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["pages", "--sort", "ratio"], "has no columns to choose or to sort by"),
+        (["lines", "--out", "x"], "is printed, not written"),
+        (["markdown", "--out", "x"], "is printed, not written"),
+        (["escaping"], "names the file '../outside.txt'"),
+    ],
+)
+def test_what_does_not_fit_a_format_is_said(bench, results, plugin, arguments, reason):
+    result = bench("report", results, "--format", *arguments)
+    assert result.exit_code == 2
+    assert reason in result.output
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What a published benchmark of structured pruning for segmentation reads and writes."""

@@ -1,0 +1,206 @@
+"""`benchmark_summary.json` and `report.json` under the names and keys of the VSS pruning benchmark.
+
+What is missing is `null`. Numbers that the original formats as text stand beside it with `_raw` behind their name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.registry.report import ReportFiles
+
+SUMMARY = "benchmark_summary.json"
+REPORT = "report.json"
+
+_RESULTS = {
+    "corrected": {
+        "mIoU": "mIoU",
+        "Pixel_Accuracy": "pixel_accuracy",
+        "Mean_Accuracy": "mean_accuracy",
+        "Frequency_Weighted_IoU": "fwIoU",
+    },
+    # The original counts a class that does not occur as one with an IoU of zero.
+    "seed": {
+        "mIoU": "mIoU_dataset_eps",
+        "Pixel_Accuracy": "pixel_accuracy",
+        "Mean_Accuracy": "mean_accuracy_dataset_eps",
+        "Frequency_Weighted_IoU": "fwIoU",
+    },
+}
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
+_TINY = 1e-8
+
+Cell = Mapping[str, Any]
+
+
+class VSSReport(ReportFiles):
+    """One `report.json` a complete cell of a method with a ratio, below a folder of its experiment, and the summary.
+
+    An experiment is called `<method>_<ratio with two digits>`, e.g. `fpgm_0_30`; where a results folder has several
+    cells of one such name (seeds, data sets, recoveries), the further ones have the cell's name behind it.
+    """
+
+    def files(self, cells: Sequence[Cell], benchmark: Mapping[str, Any]) -> Mapping[str, str]:
+        """See `ReportFiles.files`."""
+        experiments = [cell for cell in cells if cell["ratio"] is not None]
+        names = experiment_names(experiments)
+        complete = [(name, cell) for name, cell in zip(names, experiments, strict=True) if cell["status"] == "complete"]
+        reports = {name: report(cell, benchmark) for name, cell in complete}
+        results = [
+            {
+                **reports[name],
+                "experiment_name": name,
+                "method": cell["method"],
+                "ratio": cell["ratio"],
+                "channel_reduction": cell["achieved"]["channels"],
+            }
+            for name, cell in complete
+        ]
+        summary = {
+            "benchmark_config": _config(experiments, benchmark),
+            "summary_stats": _statistics(experiments),
+            "results": results,
+            "failed_experiments": [
+                {"experiment_name": name, "status": cell["status"], "failure": cell["failure"]}
+                for name, cell in zip(names, experiments, strict=True)
+                if cell["status"] != "complete"
+            ],
+        }
+        return {SUMMARY: _text(summary), **{f"{name}/{REPORT}": _text(found) for name, found in reports.items()}}
+
+
+def experiment_names(cells: Sequence[Cell]) -> list[str]:
+    """Returns what the experiments of some cells are called, all differently."""
+    seen: Counter[str] = Counter()
+    names = []
+    for cell in cells:
+        name = f"{cell['method']}_{cell['ratio']:.2f}".replace(".", "_")
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}__{cell['cell']}")
+    return names
+
+
+def report(cell: Cell, benchmark: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the `report.json` of a complete cell: its last model against the baseline."""
+    baseline, candidate = cell["baseline"], cell["steps"][-1]
+    before, after = (_results(step, cell["protocol"]) for step in (baseline, candidate))
+    slow, fast = (_speed(cell["latency"], which) for which in ("baseline_ms", "candidate_ms"))
+    classes = [name for name in candidate["metrics"] or {} if name.startswith("IoU.")]
+    return {
+        "dataset": cell["dataset"],
+        "model_type": cell["model"],
+        "input_size": candidate["size"]["input_shape"] if candidate["size"] else None,
+        "num_classes": len(classes) or None,
+        "ignore_index": None,
+        "baseline_results": before,
+        "candidate_results": after,
+        "miou_retention": _retention(after["mIoU"], before["mIoU"]),
+        "pixel_accuracy_retention": _retention(after["Pixel_Accuracy"], before["Pixel_Accuracy"]),
+        "baseline_speed": slow,
+        "candidate_speed": fast,
+        "speedup_latency": _quotient(slow["avg_ms_per_iter"], fast["avg_ms_per_iter"]),
+        "speedup_fps": _quotient(fast["fps"], slow["fps"]),
+        "baseline_flops_params": _costs(baseline["size"]),
+        "candidate_flops_params": _costs(candidate["size"]),
+        "pruning_ratios": _ratios(baseline["size"], candidate["size"]),
+        "oracle_analysis": {},
+        "reconstruction_mse": None,
+        "evaluation_config": {
+            "batch_size": (benchmark.get("evaluation") or {}).get("batch_size"),
+            "oracle_samples": None,
+            "baseline_checkpoint": baseline["artifact"],
+            "candidate_checkpoint": candidate["artifact"],
+        },
+    }
+
+
+def formatted(value: int) -> str:
+    """Returns a count with three digits and the letter of its size, as the original's counter writes it."""
+    for unit, letter in _UNITS:
+        if value // unit > 0:
+            return f"{value / unit:.3f}{letter}"
+    return f"{value:.3f}B"
+
+
+def _results(step: Mapping[str, Any], protocol: str) -> dict[str, float | None]:
+    metrics = step["metrics"] or {}
+    return {key: metrics.get(name) for key, name in _RESULTS[protocol].items()}
+
+
+def _speed(latency: Mapping[str, Any] | None, which: str) -> dict[str, float | None]:
+    if latency is None:
+        return dict.fromkeys(("avg_ms_per_iter", "fps", "pixels_per_second"))
+    milliseconds, (height, width) = latency[which]["p50"], latency["input_size"]
+    images = 1000.0 * latency["batch_size"] / milliseconds
+    return {"avg_ms_per_iter": milliseconds, "fps": images, "pixels_per_second": images * height * width}
+
+
+def _costs(size: Mapping[str, Any] | None) -> dict[str, Any]:
+    if size is None:
+        return dict.fromkeys(("FLOPs", "Params", "FLOPs_raw", "Params_raw"))
+    macs, params = size["macs"], size["params"]
+    return {"FLOPs": formatted(macs), "Params": formatted(params), "FLOPs_raw": macs, "Params_raw": params}
+
+
+def _ratios(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = before or {}, after or {}
+    channels, layers = ([size.get(key) for size in known] for key in ("convolution_channels", "convolutions"))
+    return {
+        "channel_prune_ratio": _removed(*channels),
+        "layer_prune_ratio": _removed(*layers),
+        "channels_before": channels[0],
+        "channels_after": channels[1],
+        "layers_before": layers[0],
+        "layers_after": layers[1],
+    }
+
+
+def _removed(before: int | None, after: int | None) -> float | None:
+    return 1 - after / before if before and after is not None else None
+
+
+def _retention(after: float | None, before: float | None) -> float | None:
+    return after / max(_TINY, before) if after is not None and before is not None else None
+
+
+def _quotient(one: float | None, other: float | None) -> float | None:
+    return one / other if one is not None and other else None
+
+
+def _config(cells: Sequence[Cell], benchmark: Mapping[str, Any]) -> dict[str, Any]:
+    shapes = [
+        cell["baseline"]["size"]["input_shape"] for cell in cells if cell["baseline"] and cell["baseline"]["size"]
+    ]
+    artifacts = [cell["baseline"]["artifact"] for cell in cells if cell["baseline"]]
+    return {
+        "dataset": _one({cell["dataset"] for cell in cells}),
+        "model": _one({cell["model"] for cell in cells}),
+        "baseline": artifacts[0] if artifacts else None,
+        "methods": sorted({cell["method"] for cell in cells}),
+        "ratios": sorted({cell["ratio"] for cell in cells}),
+        "input_size": ",".join(map(str, shapes[0][2:])) if shapes else None,
+        "batch_size": (benchmark.get("evaluation") or {}).get("batch_size"),
+        "oracle_samples": None,
+    }
+
+
+def _one(names: set[str]) -> str | None:
+    return ",".join(sorted(names)) or None
+
+
+def _statistics(cells: Sequence[Cell]) -> dict[str, Any]:
+    states = Counter(cell["status"] for cell in cells)
+    completed, total = states["complete"], len(cells)
+    return {
+        "total_experiments": total,
+        "completed": completed,
+        "failed": states["failed"] + states["blocked"],
+        "success_rate": completed / total if total else None,
+    }
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
