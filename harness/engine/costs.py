@@ -17,12 +17,6 @@ def count_params(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def count_convolutions(model: nn.Module) -> tuple[int, int]:
-    """Returns how many two-dimensional convolutions a model has, and the sum of their output channels."""
-    channels = [module.out_channels for module in model.modules() if type(module) is nn.Conv2d]
-    return len(channels), sum(channels)
-
-
 def count_macs(model: nn.Module, task: Task, images: torch.Tensor) -> int:
     """Returns the multiply-accumulates of one inference of `images` [N, 3, H, W].
 

@@ -44,16 +44,12 @@ class Size(_Part):
         macs: Multiply-accumulates of one forward pass of one image of `input_shape`.
         input_shape: [N, C, H, W].
         bytes: Bytes of the weights file.
-        convolutions: How many two-dimensional convolutions there are; `None` in results of before they were counted.
-        convolution_channels: The sum of their output channels.
     """
 
     params: int
     macs: int
     input_shape: tuple[int, int, int, int]
     bytes: int
-    convolutions: int | None = None
-    convolution_channels: int | None = None
 
 
 class StepResult(_Part):

@@ -55,7 +55,9 @@ def test_all_cells_are_complete_with_a_step_a_pass(records):
         "finetune pass 2 of 2",
     ]
     assert all(step.metrics["mIoU"] is not None for step in record.steps)
-    assert record.missing == {}
+    # So short a training predicts nothing but the background; a digit that the few scenes do not hold has no figures.
+    assert set(record.missing.values()) <= {"not defined by the evaluator"}
+    assert all(".metrics." in path for path in record.missing)
 
 
 def test_the_passes_reach_the_ratio_together(records):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.engine.artifact import LoadedModel, load_model, save_model
-from harness.engine.costs import count_convolutions, count_macs, count_params
+from harness.engine.costs import count_macs, count_params
 from harness.engine.workbench import Workbench
 from harness.store.artifact import WEIGHTS, ModelFile
 
@@ -23,17 +23,14 @@ def load_input(bench: Workbench, role: str) -> LoadedModel:
 
 
 def save_output(bench: Workbench, file: ModelFile, model: nn.Module) -> dict[str, Any]:
-    """Writes the stage's model and returns its size, see `harness.store.record.Size`."""
+    """Writes the stage's model and returns its size: parameters, MACs with their input shape, bytes."""
     folder = bench.job.work / MODEL_FOLDER
     save_model(folder, file, model)
     height, width = bench.meta.input_size
     images = torch.zeros((1, 3, height, width), device=bench.device)
-    convolutions, channels = count_convolutions(model)
     return {
         "params": count_params(model),
         "macs": count_macs(model.eval(), bench.task, images),
         "input_shape": list(images.shape),
         "bytes": (folder / WEIGHTS).stat().st_size,
-        "convolutions": convolutions,
-        "convolution_channels": channels,
     }

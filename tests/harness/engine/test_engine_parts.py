@@ -9,7 +9,7 @@ from torch import nn
 from harness.engine.artifact import load_model, save_model
 from harness.engine.checks import check_compression, require_passed
 from harness.engine.context import StageContext
-from harness.engine.costs import count_convolutions, count_macs, count_params
+from harness.engine.costs import count_macs, count_params
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.stages.recover import _fresh, merge_recipes
 from harness.engine.training import train
@@ -74,12 +74,6 @@ def test_macs_of_a_convolution_by_hand():
     images = torch.zeros(1, 3, 10, 12)
     assert count_macs(network, Plain(), images) == 10 * 12 * (3 * 8 * 9 + 8 * 5)
     assert count_params(network) == 3 * 8 * 9 + 8 + 8 * 5 + 5
-
-
-def test_convolutions_are_those_over_two_dimensions():
-    """Transposed and one-dimensional ones are others."""
-    layers = (nn.Conv2d(3, 8, 3), nn.Conv2d(8, 5, 1, groups=1), nn.ConvTranspose2d(5, 7, 2), nn.Conv1d(3, 9, 1))
-    assert count_convolutions(nn.Sequential(*layers, nn.BatchNorm2d(5))) == (2, 13)
 
 
 @pytest.mark.parametrize("batch", [(), (2,)])

@@ -105,7 +105,7 @@ def report(cell: Cell, benchmark: Mapping[str, Any]) -> dict[str, Any]:
         "speedup_fps": _quotient(fast["fps"], slow["fps"]),
         "baseline_flops_params": _costs(baseline["size"]),
         "candidate_flops_params": _costs(candidate["size"]),
-        "pruning_ratios": _ratios(baseline["size"], candidate["size"]),
+        "pruning_ratios": _ratios(cell),
         "oracle_analysis": {},
         "reconstruction_mse": None,
         "evaluation_config": {
@@ -145,21 +145,10 @@ def _costs(size: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"FLOPs": formatted(macs), "Params": formatted(params), "FLOPs_raw": macs, "Params_raw": params}
 
 
-def _ratios(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, Any]:
-    known = before or {}, after or {}
-    channels, layers = ([size.get(key) for size in known] for key in ("convolution_channels", "convolutions"))
-    return {
-        "channel_prune_ratio": _removed(*channels),
-        "layer_prune_ratio": _removed(*layers),
-        "channels_before": channels[0],
-        "channels_after": channels[1],
-        "layers_before": layers[0],
-        "layers_after": layers[1],
-    }
-
-
-def _removed(before: int | None, after: int | None) -> float | None:
-    return 1 - after / before if before and after is not None else None
+def _ratios(cell: Cell) -> dict[str, Any]:
+    """Returns the reduction of channels; records do not hold the numbers of convolutions and of their channels."""
+    counts = dict.fromkeys(("channels_before", "channels_after", "layers_before", "layers_after"))
+    return {"channel_prune_ratio": cell["achieved"]["channels"], "layer_prune_ratio": None, **counts}
 
 
 def _retention(after: float | None, before: float | None) -> float | None:
