@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measurement, ModelChoice
+from harness.spec.benchmark import Benchmark, Calibration, Evaluation, Measurement, ModelChoice, Oracle
 from harness.spec.budget import Schedule, TrainingBudget
 from harness.spec.exclusion import Exclusion
 from harness.spec.expected_failures import ExpectedFailure
@@ -42,6 +42,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`calibration`": Calibration,
     "`evaluation`": Evaluation,
     "`measurement`": Measurement,
+    "`oracle`": Oracle,
     "`exclude`": Exclusion,
     "Expected failures": ExpectedFailure,
 }

@@ -7,13 +7,20 @@ from typing import Annotated
 import typer
 
 from harness.cli.commands.check import check
+from harness.cli.commands.compress import compress
+from harness.cli.commands.curves import curves
 from harness.cli.commands.datasets import datasets_app
 from harness.cli.commands.doctor import doctor
+from harness.cli.commands.evaluate import evaluate
 from harness.cli.commands.list import list_plugins
+from harness.cli.commands.measure import measure
 from harness.cli.commands.plan import plan
+from harness.cli.commands.recover import recover
 from harness.cli.commands.report import report
 from harness.cli.commands.run import run
+from harness.cli.commands.show import show
 from harness.cli.commands.status import status
+from harness.cli.commands.train import train
 from harness.cli.commands.why import why
 from harness.cli.group import BenchGroup
 
@@ -34,10 +41,17 @@ app = typer.Typer(
 )
 app.command(name="check")(check)
 app.command(name="run")(run)
+app.command(name="train")(train)
+app.command(name="compress")(compress)
+app.command(name="recover")(recover)
+app.command(name="evaluate")(evaluate)
+app.command(name="measure")(measure)
 app.command(name="plan")(plan)
 app.command(name="status")(status)
 app.command(name="why")(why)
 app.command(name="report")(report)
+app.command(name="show")(show)
+app.command(name="curves")(curves)
 app.command(name="list")(list_plugins)
 app.add_typer(datasets_app, name="datasets")
 app.command(name="doctor")(doctor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +12,12 @@ from harness.report.lines import LARGE, print_lines
 
 
 def print_cells(
-    console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], title: str = ""
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Sequence[str],
+    title: str = "",
+    whole: Collection[str] = (),
 ) -> None:
     """Prints a table; a very large one as plain lines.
 
@@ -22,13 +27,14 @@ def print_cells(
         rows: Texts of each row, one a column.
         styles: One a row.
         title: Printed above.
+        whole: Headings of columns whose texts are kept on one line, for people to copy.
     """
     if len(rows) > LARGE:
         print_lines(console, headings, rows, styles=styles, title=title)
         return
     table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
     for row, style in zip(rows, styles, strict=True):
         table.add_row(*(Text(text) for text in row), style=style)
     console.print(table)

@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.plan.expansion import choose_models, choose_task
 from harness.registry import Registry
-from harness.spec.benchmark import Benchmark
+from harness.registry.starting import BACKBONE
+from harness.spec.benchmark import Benchmark, ModelChoice
 
 
 def with_checkpoint(benchmark: Benchmark, path: Path, registry: Registry) -> Benchmark:
@@ -27,12 +28,12 @@ def with_checkpoint(benchmark: Benchmark, path: Path, registry: Registry) -> Ben
 
 
 def trusted_checkpoints(benchmark: Benchmark, paths: Iterable[Path]) -> frozenset[Path]:
-    """Returns those of the benchmark's checkpoints that `paths` name, as the benchmark writes them.
+    """Returns those of the benchmark's files of weights, backbones' included, that `paths` name, as it writes them.
 
     Raises:
         UserError: A path is none of them.
     """
-    used = [model.checkpoint for model in benchmark.models if model.checkpoint is not None]
+    used = [path for model in benchmark.models if (path := _weights_of(model)) is not None]
     trusted: set[Path] = set()
     for path in paths:
         same = {checkpoint for checkpoint in used if checkpoint.resolve() == path.expanduser().resolve()}
@@ -41,3 +42,9 @@ def trusted_checkpoints(benchmark: Benchmark, paths: Iterable[Path]) -> frozense
             raise UserError(message, f"It uses {', '.join(map(str, used)) or 'no checkpoint; see --checkpoint'}.")
         trusted |= same
     return frozenset(trusted)
+
+
+def _weights_of(model: ModelChoice) -> Path | None:
+    """Returns the file of weights that the model's first stage reads: a given baseline needs no backbone."""
+    backbone = model.options.get(BACKBONE)
+    return model.checkpoint or (Path(str(backbone)) if backbone else None)

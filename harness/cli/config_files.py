@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from harness.spec.benchmark import Benchmark
 
 
-def warn_of_code(paths: Sequence[str]) -> None:
-    """Says once, on the error stream, that these files are programs."""
-    if paths:
-        files = ", ".join(dict.fromkeys(paths))
+def warn_of_code(models: Iterable[str]) -> None:
+    """Says once, on the error stream, which of the models are files that are programs."""
+    files = ", ".join(dict.fromkeys(model for model in models if is_config_path(model)))
+    if files:
         text = f"warning: a Python config is code that runs with your rights; you have named: {files}"
         typer.echo(text, err=True)
 

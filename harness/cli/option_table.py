@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from harness.registry.descriptors import MethodDescriptor
+from harness.registry.descriptors import MethodDescriptor, Options
 from harness.spec.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def options_of(name: str, registry: Registry) -> list[dict[str, Any]]:
                 continue
             names.append(entry.name)
             if entry.name == name:
-                schema = entry.descriptor.options.model_json_schema()  # type: ignore[attr-defined]
-                rows = [_row(option, field, schema) for option, field in schema.get("properties", {}).items()]
+                options: type[Options] = entry.descriptor.options  # type: ignore[attr-defined]
+                schema, seed = options.model_json_schema(), options.seed_defaults
+                rows = [_row(option, field, schema, seed) for option, field in schema.get("properties", {}).items()]
                 plugin = {"kind": kind, "name": name, "distribution": entry.distribution, "options": rows}
                 found.append({**plugin, **_method(entry.descriptor)})
     if not found and name in broken:
@@ -79,13 +81,14 @@ def _origin(plugin: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _row(option: str, field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def _row(option: str, field: dict[str, Any], schema: dict[str, Any], seed: Mapping[str, Any]) -> dict[str, Any]:
+    other = f" Default under protocol seed: {_written(seed[option])}." if option in seed else ""
     return {
         "option": option,
         "type": _type(field, schema),
         "default": field.get("default"),
         "required": option in schema.get("required", ()),
-        "meaning": field.get("description", ""),
+        "meaning": field.get("description", "") + other,
     }
 
 

@@ -40,6 +40,31 @@ Protect = Annotated[
     ),
 ]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, e.g. 0,1,2; every cell runs with each.")]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="seed|corrected",
+        help="What the first code of a row did, or what it should have done.  [default: corrected]",
+        show_default=False,
+    ),
+]
+OracleSamples = Annotated[
+    int | None,
+    typer.Option(
+        "--oracle-samples",
+        min=0,
+        metavar="N",
+        help="Find out on N validation images what each channel is worth, and compare; 0: not.",
+        show_default=False,
+    ),
+]
+OracleLayers = Annotated[
+    str | None,
+    typer.Option(
+        "--oracle-layers", metavar="LAYERS", help="Convolutions for that, e.g. backbone.conv1; default: the first one."
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the benchmark file, e.g. recovery.iterations=50."),
@@ -72,6 +97,24 @@ Visualizers = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Results folder.  [default: results/<benchmark name>]", show_default=False),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Stages to run at once.")]
+LoaderWorkers = Annotated[
+    int,
+    typer.Option(
+        "--loader-workers", min=0, metavar="N", help="Processes that read samples for each stage; 0: its own."
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Where the data set lies: its option `root`.", show_default=False),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=1, help="Seconds a stage may take.", show_default="no limit")
+]
+FailFast = Annotated[
+    bool,
+    typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run what it leaves."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N cells.")]
@@ -108,7 +151,7 @@ DEFAULT_NAME = "adhoc"
 
 _GRID = (
     "task", "models", "datasets", "methods", "ratios", "ratio_of", "precisions", "pipelines", "controls", "seeds",
-    "deterministic",
+    "protocol", "deterministic",
 )  # fmt: skip
 
 
@@ -128,7 +171,13 @@ def grid_flags(given: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(message, "Give one of the two.")
         flags["controls"] = []
     patterns = given["protect"]
-    return {**flags, "protect": None if patterns is None else list(patterns_of(patterns))}
+    layers = given["oracle_layers"]
+    return {
+        **flags,
+        "protect": None if patterns is None else list(patterns_of(patterns)),
+        "oracle.samples": given["oracle_samples"],
+        "oracle.layers": None if layers is None else list(names_of(layers)),
+    }
 
 
 def make_benchmark(file: Path | None, flags: dict[str, Any], assignments: list[str] | None) -> Benchmark:
@@ -147,9 +196,14 @@ def make_benchmark(file: Path | None, flags: dict[str, Any], assignments: list[s
         return override(Benchmark(name=DEFAULT_NAME), flags, assignments or [])
     stated = load_benchmark(file)
     made = override(stated, flags, assignments or [])
-    named = {key for key, value in flags.items() if value is not None}
-    require_named(file, stated, made, named | {text.partition("=")[0].strip() for text in assignments or ()})
+    require_named(file, stated, made, keys_of_flags(flags, assignments))
     return made
+
+
+def keys_of_flags(flags: Mapping[str, Any], assignments: list[str] | None) -> set[str]:
+    """Returns the benchmark keys that flags and `--set` texts have set."""
+    given = {key for key, value in flags.items() if value is not None}
+    return given | {text.partition("=")[0].strip() for text in assignments or ()}
 
 
 def results_folder(benchmark: Benchmark, out: Path | None) -> Path:

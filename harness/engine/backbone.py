@@ -4,48 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from harness.engine.checkpoint import load_checkpoint, state_dict_of
+from harness.engine.key_report import KeyReport, compare
 from harness.engine.weights import require_finite
 from harness.errors import ShapeMismatchError, UserError
 
 PREFIX = "backbone."
-_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class KeyReport:
-    """Which names of a checkpoint are those of a network.
-
-    Attributes:
-        matched: Of both, with equal shapes.
-        missing: Of the network alone.
-        unexpected: Of the checkpoint alone.
-        mismatched: Of both, with different shapes.
-    """
-
-    matched: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mismatched: tuple[str, ...]
-
-    def lines(self) -> list[str]:
-        """Returns one line for each sort, with its first names."""
-        sorts = {name: getattr(self, name) for name in ("matched", "missing", "unexpected", "mismatched")}
-        shown = {name: ", ".join(names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN) for name, names in sorts.items()}
-        return [f"{name}: {len(sorts[name])}" + (f" ({text})" if text else "") for name, text in shown.items()]
-
-
-def load_backbone(network: nn.Module, path: Path) -> KeyReport:
+def load_backbone(network: nn.Module, path: Path, *, trusted: bool = False) -> KeyReport:
     """Loads what a checkpoint holds of the network's `backbone`, and says so in the stage's log.
 
     Of a whole network's checkpoint those names count that begin with `backbone.`. What the backbone lacks, such as an
     image classifier's last layer, is left out; what the checkpoint lacks stays as it was drawn.
+
+    Args:
+        network: Has a `backbone`.
+        path: A checkpoint of it, or of a network around it.
+        trusted: Whether unpickling it may run code; see `load_checkpoint`.
 
     Raises:
         UserError: The network has no backbone, the file is refused, or no name or number in it is of use.
@@ -55,7 +36,7 @@ def load_backbone(network: nn.Module, path: Path) -> KeyReport:
     if not isinstance(backbone, nn.Module):
         message = f"backbone_checkpoint {path}: {type(network).__name__} has no `backbone`"
         raise UserError(message, "Give a checkpoint of the whole model with --checkpoint.")
-    given = _of_the_backbone(state_dict_of(load_checkpoint(path), str(path)))
+    given = _of_the_backbone(state_dict_of(load_checkpoint(path, trusted=trusted), str(path)))
     own: dict[str, Tensor] = backbone.state_dict()
     report = compare(own, given)
     logger = logging.getLogger("harness.stage")
@@ -72,17 +53,6 @@ def load_backbone(network: nn.Module, path: Path) -> KeyReport:
     require_finite(backbone, weights, f"backbone_checkpoint {path}")
     backbone.load_state_dict(weights, strict=False)
     return report
-
-
-def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> KeyReport:
-    """Returns which names are in both, in one alone, or of other shape."""
-    both = [name for name in own if name in given]
-    return KeyReport(
-        matched=tuple(name for name in both if own[name].shape == given[name].shape),
-        missing=tuple(name for name in own if name not in given),
-        unexpected=tuple(name for name in given if name not in own),
-        mismatched=tuple(name for name in both if own[name].shape != given[name].shape),
-    )
 
 
 def _of_the_backbone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from harness.engine.first_batch import FirstBatchHook, open_loader
+from harness.engine.handover import hand_over, train_elsewhere
 from harness.engine.seeding import derive_seed
 from harness.engine.training import TrainingOutcome, train
 from harness.engine.workbench import Workbench
@@ -34,7 +35,15 @@ def train_under(
         purpose: Part of the seed, so that a recovery repeats neither the baseline's samples nor an earlier pass's.
         hooks: mmengine hooks that a recovery adds.
         folder: Where checkpoints are kept below those of the stage, which may have several trainings.
+
+    Raises:
+        UserError: Several processes are asked for, and there are not enough GPUs, or nothing starts processes here.
+        TrainingHandedOver: This is one of these processes, and the training is done.
     """
+    work = bench.job.work / "mmengine" / folder
+    member = bench.member if budget.processes > 1 else None
+    if budget.processes > 1 and member is None:
+        return train_elsewhere(model, budget.processes, work, bench.launch)
     request = LoaderRequest(
         split="train",
         batch_size=budget.batch_size,
@@ -42,18 +51,22 @@ def train_under(
         shuffle=True,
         iterations=budget.iterations,
     )
-    return train(
+    outcome = train(
         model,
         loader=open_loader(bench, request),
         budget=budget,
         seed=derive_seed(bench.seed, purpose),
         scope=bench.scope,
         name=bench.job.identity + folder,
-        work=bench.job.work / "mmengine" / folder,
+        work=work,
         progress=bench.progress,
         hooks=[FirstBatchHook(bench, request), *hooks],
         visualizers=_visualizers(bench, folder),
+        member=member,
     )
+    if member is not None:
+        hand_over(model, outcome, member)
+    return outcome
 
 
 def _visualizers(bench: Workbench, folder: str) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def load_checkpoint(path: Path, *, trusted: bool = False) -> dict[str, Any]:
     """Returns what a checkpoint holds, on the CPU.
 
     Args:
-        path: A file of `torch.save`, a `.safetensors` file, or the folder of an artifact without transforms.
+        path: A file of `torch.save`, a `.safetensors` file, or the folder of an artifact.
         trusted: Unpickle whatever is in it, which may run code; only for files whose origin one trusts.
 
     Raises:

@@ -75,6 +75,8 @@ class StageContext(Context):
         limit = self._most_iterations
         if limit is not None:
             budget = budget.model_copy(update={"iterations": min(limit, budget.iterations)})
+        # Other processes would have to do all again that the method has done before.
+        budget = budget.model_copy(update={"processes": 1})
         outcome = train_under(self._bench, model, budget, f"method-{purpose}", hooks, folder=purpose)
         self.iterations += outcome.iterations
         return outcome.iterations

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -118,6 +119,7 @@ class DigestHook(Hook):
     def __init__(self, interval: int) -> None:
         self._interval = interval
 
+    @master_only  # type: ignore[untyped-decorator]
     def after_train_iter(
         self,
         runner: Runner,

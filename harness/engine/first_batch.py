@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -14,7 +15,8 @@ from harness.registry import Batch, LoaderRequest
 
 def open_loader(bench: Workbench, request: LoaderRequest) -> dict[str, Any]:
     """Returns the loader config of the stage's data set; its errors name data set and sample."""
-    return guarded_loader(bench.dataset.loader(request), _name(bench, request))
+    asked = replace(request, workers=bench.job.loader_workers)
+    return guarded_loader(bench.dataset.loader(asked), _name(bench, request))
 
 
 def require_readable(bench: Workbench, request: LoaderRequest, batch: Batch, *, training: bool) -> None:

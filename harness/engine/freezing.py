@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from harness.engine.membership import unwrapped
 from harness.errors import UserError
 
 
@@ -38,7 +39,7 @@ class FreezeHook(Hook):
         """
         if self._is_over(runner):
             return
-        model: nn.Module = runner.model
+        model = unwrapped(runner.model)
         trainable = {name: part for name, part in model.named_parameters() if part.requires_grad}
         self._frozen = [trainable[name] for name in self._chosen(trainable)]
         if len(self._frozen) == len(trainable):

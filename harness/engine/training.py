@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import OPTIMIZERS, DefaultScope
@@ -25,9 +26,13 @@ from harness.engine.continuation import (
     remove_checkpoints,
     usable_checkpoint,
 )
+from harness.engine.curve import CurveHook, log_interval
+from harness.engine.member_states import MemberStatesHook
+from harness.engine.membership import SharingHook, join, loader_share, shared
 from harness.engine.schedules import PlateauHook, schedulers
 from harness.engine.weights import not_finite
 from harness.errors import NonFiniteLossError, UserError
+from harness.plan.member import MemberJob
 from harness.spec.budget import TrainingBudget
 
 Progress = Callable[[int, int, str], None]
@@ -92,6 +97,7 @@ def train(
     progress: Progress,
     hooks: Sequence[Any] = (),
     visualizers: Sequence[Mapping[str, Any]] = (),
+    member: MemberJob | None = None,
 ) -> TrainingOutcome:
     """Trains `model` in place for the whole budget, or for what is left of it if `work` holds a checkpoint.
 
@@ -106,19 +112,24 @@ def train(
         progress: Called with (iteration, iterations, text).
         hooks: mmengine hooks that a recovery adds.
         visualizers: mmengine's configs of the backends that curves are written to besides the log.
+        member: Which of the training's processes this is, of which only the first writes; `None` for the only one.
 
     Raises:
         NonFiniteLossError: The loss, or in the last steps the weights, became NaN or infinite.
         UserError: The budget asks for what this machine or torch does not have.
     """
+    device, writes = next(model.parameters()).device, member is None or member.rank == 0
+    _require_possible(budget, device)
+    if member is not None:
+        join(member, device)
     continuation, masks = ContinuationHook(), not_finite(model)
-    checkpoint, interval = usable_checkpoint(work, model), checkpoint_interval(budget.iterations, budget.accumulate)
+    checkpoint, interval = _continued(work, model, writes), checkpoint_interval(budget.iterations, budget.accumulate)
     plateau = [PlateauHook(budget.schedule)] if budget.schedule.type == "plateau" else []
-    _require_possible(budget, next(model.parameters()).device)
+    sharing = [SharingHook(interval), MemberStatesHook(seed, interval)] if member is not None else []
     runner = Runner(
-        model=model,
+        model=model if member is None else shared(model),
         work_dir=str(work),
-        train_dataloader=dict(loader),
+        train_dataloader=dict(loader) if member is None else loader_share(loader, member.processes),
         train_cfg={
             "type": "IterBasedTrainLoop",
             "max_iters": budget.iterations,
@@ -128,12 +139,25 @@ def train(
         param_scheduler=schedulers(budget),
         default_hooks={
             "checkpoint": checkpoint_hook(interval),
-            "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
+            "logger": {
+                "type": "LoggerHook",
+                "interval": log_interval(budget.iterations),
+                "log_metric_by_epoch": False,
+            },
         },
-        custom_hooks=[*hooks, *plateau, ProgressHook(progress, continuation), continuation, DigestHook(interval)],
+        custom_hooks=[
+            *sharing,
+            *hooks,
+            *plateau,
+            ProgressHook(progress, continuation),
+            continuation,
+            DigestHook(interval),
+            CurveHook(work),
+        ],
         resume=checkpoint is not None,
         load_from=checkpoint,
-        **_common(seed, scope, name, visualizers),
+        launcher="none" if member is None else "pytorch",
+        **_common(seed, scope, name, visualizers if writes else ()),
     )
     try:
         with checkpointed(model, budget.activation_checkpointing):
@@ -141,7 +165,8 @@ def train(
     finally:
         _forget(runner)
     _require_finite(model, masks)
-    remove_checkpoints(work)
+    if writes:
+        remove_checkpoints(work)
     tail = continuation.losses[-5:]
     return TrainingOutcome(
         iterations=-(-int(runner.iter) // budget.accumulate),
@@ -149,6 +174,13 @@ def train(
         continued_from=continuation.continued_from,
         earlier_seconds=continuation.earlier_seconds,
     )
+
+
+def _continued(work: Path, model: nn.Module, writes: bool) -> str | None:
+    """Returns the checkpoint that all processes continue from; the one that may rename what it refuses decides."""
+    decided = [usable_checkpoint(work, model) if writes else None]
+    broadcast_object_list(decided)
+    return decided[0]
 
 
 def evaluate(
@@ -227,11 +259,12 @@ def _require_possible(budget: TrainingBudget, device: torch.device) -> None:
 
 
 def _forget(runner: Runner) -> None:
-    """Mmengine keeps a Runner's logger, and its open log file, under its name for the life of the process."""
+    """Mmengine keeps a Runner's logger, with its open log file, and its visualizer for the life of the process."""
     for handler in runner.logger.handlers:
         handler.close()
-    for manager in (MMLogger, MessageHub, Visualizer, DefaultScope):
+    for manager in (MMLogger, MessageHub, DefaultScope):
         manager._instance_dict.pop(runner.experiment_name, None)
+    Visualizer._instance_dict.pop(runner.visualizer.instance_name, None)  # a Runner puts the time behind its own name
 
 
 def _optim_wrapper(budget: TrainingBudget) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from mmengine.registry import init_default_scope
 
 from harness.errors import UserError
 from harness.plan.job import StageJob
+from harness.plan.member import MemberJob
 from harness.registry import (
     Dataset,
     DatasetMeta,
     Model,
+    ModelDescriptor,
+    Plugin,
     Registry,
     Task,
     discover,
@@ -27,6 +30,8 @@ from harness.registry.method import Compressor, Recovery
 from harness.spec.config_path import is_config_path
 
 Progress = Callable[[int, int, str], None]
+Launch = Callable[[Sequence[str], Path], None]
+"""Has processes on these devices do the stage's training, the first of which leaves the weights in the file."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Workbench:
         device: Where the stage computes.
         progress: Called with (done, total, text).
         logger: Writes to the stage's log.
+        launch: Has the stage's training done by several processes; `None` where nothing can start them.
+        member: Which of these processes this one is; `None` if it does the whole stage.
     """
 
     job: StageJob
@@ -54,6 +61,8 @@ class Workbench:
     device: torch.device
     progress: Progress
     logger: logging.Logger
+    launch: Launch | None = None
+    member: MemberJob | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -122,6 +131,20 @@ def model_config(bench: Workbench) -> dict[str, Any]:
 
 def load_model_plugin(bench: Workbench) -> Model[Any]:
     """Returns the model that the stage's parameters name."""
+    plugin, member = find_model(bench)
+    asked = bench.parameters["model"]
+    written = {**asked["options"], **bench.job.paths.get("model", {})}
+    options = validate_options(plugin, written, where=f"model {asked['name']}")
+    model: Model[Any] = load_implementation(plugin)(options=options, member=member)
+    return model
+
+
+def find_model(bench: Workbench) -> tuple[Plugin[ModelDescriptor], str]:
+    """Returns the plugin of the model that the stage's parameters name, and which member of it, if it is a zoo.
+
+    Raises:
+        UserError: The files that it is made from were changed since planning.
+    """
     asked = bench.parameters["model"]
     name, member = asked["name"], asked["member"]
     qualified = _qualified(bench.job, "model", name) + (f"::{member}" if member else "")
@@ -130,9 +153,7 @@ def load_model_plugin(bench: Workbench) -> Model[Any]:
     if asked.get("content") != plugin.descriptor.fingerprint(member):
         message = f"model {member or name}: was changed while the run was going on"
         raise UserError(message, "Run the same command again: what depends on it will be run anew.")
-    options = validate_options(plugin, asked["options"], where=f"model {asked['name']}")
-    model: Model[Any] = load_implementation(plugin)(options=options, member=member)
-    return model
+    return plugin, member
 
 
 def resolve_device(name: str) -> torch.device:
@@ -192,6 +213,7 @@ def _dataset(registry: Registry, job: StageJob) -> Dataset[Any]:
     parameters = job.fields.parameters
     asked = parameters["dataset"]
     plugin = registry.dataset(parameters["task"], _qualified(job, "dataset", asked["name"]))
-    options = validate_options(plugin, asked["options"], where=f"data set {asked['name']}")
+    written = {**asked["options"], **job.paths.get("dataset", {})}
+    options = validate_options(plugin, written, where=f"data set {asked['name']}")
     dataset: Dataset[Any] = load_implementation(plugin)(options=options)
     return dataset

@@ -101,7 +101,11 @@ def _plan(layout: Layout) -> tuple[PlannedCell, ...]:
     how = _how(layout)
     registry = discover(disabled=how.get("disabled", ()))
     return make_plan(
-        load_benchmark(layout.benchmark), registry, device=how.get("device", "auto"), limit=how.get("limit")
+        load_benchmark(layout.benchmark),
+        registry,
+        device=how.get("device", "auto"),
+        limit=how.get("limit"),
+        methods_required=False,
     ).cells
 
 

@@ -19,9 +19,10 @@ class ProgressMessage(BaseModel):
 
 
 class DoneMessage(BaseModel):
-    """The stage is published."""
+    """The stage is published; or the process has done its share of a training, and tells its largest resident size."""
 
     event: Literal["done"] = "done"
+    peak_memory_bytes: int | None = None
 
 
 class FailedMessage(BaseModel):

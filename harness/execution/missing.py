@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.store.comparison import NO_ORACLE
 from harness.store.record import CellRecord, StepResult
 
 _STATUS_REASONS = {
@@ -18,7 +19,8 @@ def missing_reasons(record: CellRecord) -> dict[str, str]:
     Not for `failure` and `failed_stage`, which are null where nothing failed, nor inside `stages` and `checks`,
     where a stage's kind and state say why it has no figures.
     """
-    return dict([*_of_setting(record), *_of_models(record), *_of_figures(record), *_of_reductions(record)])
+    parts = (_of_setting, _of_models, _of_figures, _of_reductions, _of_comparison)
+    return dict(pair for part in parts for pair in part(record))
 
 
 def _of_setting(record: CellRecord) -> Iterator[tuple[str, str]]:
@@ -77,5 +79,26 @@ def _of_reductions(record: CellRecord) -> Iterator[tuple[str, str]]:
             yield "target", _unfinished(record)
 
 
+def _of_comparison(record: CellRecord) -> Iterator[tuple[str, str]]:
+    found = record.comparison
+    if found is None:
+        asked = any(stage.kind == "compare" for stage in record.stages)
+        yield "comparison", _unfinished(record) if asked else NO_ORACLE
+        return
+    if found.reconstruction_mse is None:
+        yield "comparison.reconstruction_mse", "the outputs are not finite"
+    for index, layer in enumerate(found.layers):
+        path = f"comparison.layers.{index}"
+        if layer.method is None:
+            yield f"{path}.method", layer.method_missing
+        if layer.l1 is None:
+            yield f"{path}.l1", f"{found.metric} is not defined without any of the channels"
+        for name, ranking in (("method", layer.method), ("l1", layer.l1)):
+            if ranking is not None and ranking.correlation is None:
+                yield f"{path}.{name}.correlation", "the scores, or what the oracle says, are all the same"
+
+
 def _unfinished(record: CellRecord) -> str:
+    if record.status == "interrupted" and not any(stage.state == "interrupted" for stage in record.stages):
+        return "the cell has not been run to its end"
     return _STATUS_REASONS.get(record.status, f"stage {record.failed_stage!r} failed")

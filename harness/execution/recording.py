@@ -10,8 +10,9 @@ from harness.execution.states import StageStates
 from harness.execution.target import cell_target
 from harness.plan.cell import ModelPoint, PlannedCell
 from harness.plan.stage import Stage
-from harness.registry import MethodDescriptor, TaskDescriptor
+from harness.registry import MethodDescriptor, Metric, TaskDescriptor
 from harness.spec.setting import setting_json
+from harness.store.comparison import Comparison
 from harness.store.layout import Layout
 from harness.store.record import (
     Achieved,
@@ -26,7 +27,7 @@ from harness.store.record import (
 )
 from harness.store.stage import StageFile, read_stage
 
-_COST_STATES = {"waiting": "never_run", "running": "interrupted"}
+_COST_STATES = {"waiting": "never_run", "left_out": "never_run", "running": "interrupted"}
 
 
 class Recorder:
@@ -39,6 +40,7 @@ class Recorder:
         tasks: Task descriptors by name.
         methods: Method descriptors by name.
         provenance: The command that writes the records, and where it runs; says nothing of what made the numbers.
+        primaries: The metric by which cells are compared, by the name of their data set; default: their task's.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Recorder:
         tasks: Mapping[str, TaskDescriptor],
         methods: Mapping[str, MethodDescriptor],
         provenance: Mapping[str, Any],
+        primaries: Mapping[str, Metric] | None = None,
     ) -> None:
         self._benchmark = benchmark
         self._layout = layout
@@ -56,6 +59,7 @@ class Recorder:
         self._tasks = tasks
         self._methods = methods
         self._provenance = provenance
+        self._primaries = primaries or {}
 
     def record(self, planned: PlannedCell) -> CellRecord:
         """Returns the record of a cell as its stages stand now."""
@@ -63,7 +67,7 @@ class Recorder:
         files = {stage: self._file(stage) for stage in planned.stages}
         points = [self._step(point, files) for point in planned.points]
         status, failed = self._status(planned)
-        primary = task.primary
+        primary = self._primaries.get(cell.dataset, task.primary)
         axis = self._methods[cell.method].axis
         figures = _Figures(points, primary.name, primary.higher_is_better, primary.unit)
         achieved = _achieved(points, planned.points, files)
@@ -98,6 +102,7 @@ class Recorder:
             achieved=achieved,
             target=cell_target(planned, files, achieved, self._methods),
             latency=_latency(files[planned.measured]),
+            comparison=_comparison(files[planned.compared] if planned.compared is not None else None),
             checks=_checks(planned, files),
             stages=[self._cost(stage, files[stage]) for stage in planned.stages],
             seconds=_total_seconds(files) if status == "complete" else None,
@@ -217,6 +222,10 @@ def _removed_channels(compressed: list[StageFile | None]) -> float | None:
 
 def _latency(measured: StageFile | None) -> Latency | None:
     return Latency.model_validate(measured.result["latency"]) if measured else None
+
+
+def _comparison(compared: StageFile | None) -> Comparison | None:
+    return Comparison.model_validate(compared.result) if compared else None
 
 
 def _checks(planned: PlannedCell, files: Mapping[Stage, StageFile | None]) -> list[CheckResult]:

@@ -105,7 +105,9 @@ class RecordKeeper:
 
     def _record(self, cell: PlannedCell, states: StageStates) -> CellRecord:
         tasks = {self._plan.task.name: self._plan.task}
-        recorder = Recorder(self._name, self._layout, states, tasks, self._plan.methods, self._provenance)
+        recorder = Recorder(
+            self._name, self._layout, states, tasks, self._plan.methods, self._provenance, self._plan.primaries
+        )
         return recorder.record(cell)
 
     def _is_new(self, record: CellRecord) -> bool:
@@ -118,6 +120,8 @@ class RecordKeeper:
             return True
 
     def _summarize(self) -> None:
+        if not self._plan.cells:
+            return  # baselines alone have no rows, and the folder's name for its own is its own
         began = time.monotonic()
         with self._lock:
             write_summary(self._layout, self._name, find_records(self._layout).records)

@@ -22,8 +22,9 @@ from harness.execution.provenance import run_provenance
 from harness.execution.records import RecordKeeper
 from harness.execution.scheduler import Executor, JobSettings, Scheduler
 from harness.execution.standing import EarlierStages
-from harness.execution.states import RetryRule, read_states
+from harness.execution.states import RetryRule, StageStates, read_states
 from harness.exhaustion import exhausted
+from harness.plan.goal import Goal, stages_towards
 from harness.plan.hardware import available_cores
 from harness.plan.plan import Plan
 from harness.plan.stage import Stage
@@ -46,6 +47,8 @@ class RunSettings:
         fail_fast: Start nothing more once a stage has failed.
         trusted: Checkpoints that may be unpickled without restrictions.
         visualizers: Where the curves of trainings are written besides.
+        loader_workers: Processes that read samples for each stage; 0 for its own.
+        goal: How far the plan is carried out; `None` for to its end.
     """
 
     workers: int = 1
@@ -57,6 +60,8 @@ class RunSettings:
     fail_fast: bool = False
     trusted: frozenset[Path] = frozenset()
     visualizers: tuple[str, ...] = ()
+    loader_workers: int = 0
+    goal: Goal | None = None
 
 
 @dataclass
@@ -67,11 +72,13 @@ class RunOutcome:
         records: The records of the benchmark's cells, in the plan's order.
         executed: Stages that were settled while it ran, by it or by another process on the folder.
         interrupted: The user stopped it.
+        states: Where the plan's stages stood at its end.
     """
 
     records: list[CellRecord]
     executed: list[Stage] = field(default_factory=list)
     interrupted: bool = False
+    states: StageStates = field(default_factory=lambda: StageStates(()))
 
     @property
     def failed(self) -> list[CellRecord]:
@@ -86,7 +93,7 @@ def carry_out(
     console: Console,
     make_executor: Callable[[int], Executor] = LocalExecutor,
 ) -> RunOutcome:
-    """Runs every stage of the plan that is not complete, and writes records and summary.
+    """Runs every stage of the plan, up to the goal, that is not complete, and writes records and summary.
 
     Args:
         plan: What is run.
@@ -119,10 +126,12 @@ def _stopped_by(error: OSError, layout: Layout) -> UserError:
 def _carry_out(
     plan: Plan, layout: Layout, settings: RunSettings, console: Console, make_executor: Callable[[int], Executor]
 ) -> RunOutcome:
+    wanted = stages_towards(settings.goal, plan.stages) if settings.goal is not None else plan.stages
     if settings.force is not None:
-        remove_forced(plan.stages, layout, settings.force)
+        remove_forced(plan.stages, layout, _only(frozenset(wanted), settings.force))
     states = read_states(plan.stages, layout, retry=settings.retry)
-    outcome = RunOutcome(records=[])
+    states.leave_out(frozenset(plan.stages).difference(wanted))
+    outcome = RunOutcome(records=[], states=states)
     workers = max(1, settings.workers)
     earlier = EarlierStages(layout, frozenset(stage.identity for stage in states.stages))
     estimator = taught_estimator(states, earlier)
@@ -149,6 +158,7 @@ def _carry_out(
                         fail_fast=settings.fail_fast,
                         trusted=settings.trusted,
                         visualizers=settings.visualizers,
+                        loader_workers=settings.loader_workers,
                     ),
                     settled,
                     measure_last=workers > 1,
@@ -157,6 +167,11 @@ def _carry_out(
             outcome.interrupted = True
         outcome.records = records.write_all()
     return outcome
+
+
+def _only(wanted: frozenset[Stage], force: Callable[[Stage], bool]) -> Callable[[Stage], bool]:
+    """What this run does not come to is not forced, but goes with what it starts from."""
+    return lambda stage: stage in wanted and force(stage)
 
 
 def _threads(plan: Plan, workers: int) -> int:
@@ -169,6 +184,8 @@ def _threads(plan: Plan, workers: int) -> int:
 def _open_folder(plan: Plan, layout: Layout, settings: RunSettings) -> None:
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
+        if not plan.cells and layout.benchmark.exists():
+            return  # baselines alone change nothing about the grid that the folder is for
         how = {
             "schema_version": 1,
             "device": settings.device,

@@ -90,6 +90,7 @@ class JobSettings:
         fail_fast: Start nothing more once a stage has failed.
         trusted: Checkpoints that may be unpickled without restrictions.
         visualizers: Where the curves of trainings are written besides.
+        loader_workers: Processes that read samples for each stage; 0 for its own.
     """
 
     device: str
@@ -99,6 +100,7 @@ class JobSettings:
     fail_fast: bool = False
     trusted: frozenset[Path] = frozenset()
     visualizers: tuple[str, ...] = ()
+    loader_workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,11 @@ class Scheduler:
             threads=self._settings.threads,
             disabled=self._settings.disabled,
             checkpoint=stage.checkpoint,
+            paths={role: dict(paths) for role, paths in stage.paths.items()},
             owner=lock.token,
-            trusted=stage.checkpoint in self._settings.trusted,
+            trusted=stage.foreign_weights in self._settings.trusted,
             visualizers=self._settings.visualizers,
+            loader_workers=self._settings.loader_workers,
         )
         self._executor.submit(job)
         self._running[stage.identity] = _Running(stage, lock, time.monotonic())

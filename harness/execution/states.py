@@ -19,7 +19,7 @@ from harness.store.layout import Layout
 from harness.store.lock import stage_owner
 from harness.store.stage import failure_stamp, find_failure, read_stage
 
-StageState = Literal["waiting", "running", "complete", "failed", "blocked", "interrupted"]
+StageState = Literal["waiting", "running", "complete", "failed", "blocked", "interrupted", "left_out"]
 _OPEN: tuple[StageState, ...] = ("waiting", "running")
 
 
@@ -96,6 +96,12 @@ class StageStates:
         self._offer(stage)
         if state == "failed":
             self._block(stage)
+
+    def leave_out(self, stages: Iterable[Stage]) -> None:
+        """Notes which stages are not to be run this time; those that are settled stay as they are."""
+        for stage in stages:
+            if self._states[stage] == "waiting":
+                self.set(stage, "left_out")
 
     def count(self, *states: StageState) -> int:
         """Returns how many stages are in one of the states."""

@@ -6,10 +6,11 @@ It keeps torch and OpenMMLab loaded between stages. See `harness.execution.proce
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 from filelock import Timeout
@@ -19,11 +20,15 @@ from harness.execution.classification import failure_of
 from harness.execution.messages import DoneMessage, FailedMessage
 from harness.execution.process import Reporter, cpu_seconds, log_to, peak_memory, serve
 from harness.execution.provenance import checkout
+from harness.execution.training_processes import train_in_processes
 from harness.plan.job import StageJob
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.lock import is_owned, worker_lock
 from harness.store.stage import CONTINUED_KINDS, StageFile, open_work, publish_failure, publish_stage, read_stage
+
+_PROCESS_PEAK = "process_peak_bytes"
+"""Among a stage's figures: the largest resident size of the processes that did its training, if several did."""
 
 
 class Engine(Protocol):
@@ -52,7 +57,13 @@ class TorchEngine:
         """See `Engine.run`."""
         from harness.engine.stages import run_stage
 
-        return run_stage(job, progress)
+        peaks: list[int | None] = []
+
+        def launch(devices: Sequence[str], trained: Path) -> None:
+            peaks.append(train_in_processes(job, devices, trained, progress))
+
+        result = run_stage(job, progress, launch)
+        return {**result, _PROCESS_PEAK: peaks[0]} if peaks else result
 
     def environment(self) -> dict[str, Any]:
         """See `Engine.environment`."""
@@ -148,7 +159,7 @@ def _timed(job: StageJob, engine: Engine, report: Reporter) -> StageFile:
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - wall + result.get("earlier_seconds", 0.0),
         cpu_seconds=cpu_seconds() - cpu,
-        peak_memory_bytes=peak[0],
+        peak_memory_bytes=max(peak[0] or 0, result.get(_PROCESS_PEAK) or 0) or None,
         environment={**engine.environment(), "bench": version("compression-bench"), "checkout": checkout()},
     )
 

@@ -13,28 +13,37 @@ from harness.spec.setting import Setting
 StepKind = Literal["baseline", "compress", "recover"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One (model, data set, pipeline, seed): the unit of a result table.
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where cells stand that have one baseline.
 
     Attributes:
         task: Name of the task.
         model: Name of the model as it was asked for.
         dataset: Name of the data set.
-        pipeline: The pipeline with its default recoveries written out.
         seed: The seed.
         protocol: `corrected` or `seed`.
         ratio_of: What a ratio is a fraction of.
-        role: Whether the cell is a candidate or a control.
     """
 
     task: str
     model: str
     dataset: str
-    pipeline: Pipeline
     seed: int
     protocol: str
     ratio_of: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell(Place):
+    """One (model, data set, pipeline, seed): the unit of a result table.
+
+    Attributes:
+        pipeline: The pipeline with its default recoveries written out.
+        role: Whether the cell is a candidate or a control.
+    """
+
+    pipeline: Pipeline
     role: Literal["candidate", "control"] = "candidate"
 
     @property
@@ -84,12 +93,17 @@ class PlannedCell:
         points: The baseline, then the model after each step, or after each of its passes.
         prepared: The `prepare` stages that other settings start from too; what a later pass prepares is its own.
         measured: The stage that measures the last model against the baseline.
+        oracle: The stage that finds out what channels are worth, where the benchmark asks for it; that of the baseline
+            is shared, that of the last model (protocol `seed`) is the cell's own.
+        compared: The stage that compares with it, and the last model's outputs with the baseline's.
     """
 
     cell: Cell
     points: tuple[ModelPoint, ...]
     prepared: tuple[Stage, ...]
     measured: Stage
+    oracle: Stage | None = None
+    compared: Stage | None = None
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -100,9 +114,13 @@ class PlannedCell:
                 for _, source in stage.inputs:
                     ordered.setdefault(source)
                 ordered.setdefault(stage)
-        ordered.setdefault(self.measured)
+        for stage in filter(None, (self.oracle, self.compared, self.measured)):
+            ordered.setdefault(stage)
         return tuple(ordered)
 
     def shares(self, stage: Stage) -> bool:
         """Returns whether a stage is not the cell's own work but what other cells start from too."""
-        return stage.kind == "train" or stage in self.prepared or stage == self.points[0].evaluated
+        baseline = self.points[0]
+        if stage.kind == "oracle":
+            return dict(stage.inputs)["model"] == baseline.made
+        return stage.kind == "train" or stage in self.prepared or stage == baseline.evaluated

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.registry import MethodDescriptor, Options, Plugin, Registry, TaskDescriptor, validate_options
+from harness.registry import MethodDescriptor, Metric, Options, Plugin, Registry, TaskDescriptor, validate_options
 from harness.spec.benchmark import ModelChoice, PluginChoice
 from harness.spec.pipeline import MethodCall
 
@@ -21,14 +21,17 @@ class Choice:
     Attributes:
         plugin: The plugin.
         options: Its options, defaults written out.
-        json: What identities state of it: name and options but for those that the plan alone acts on, as plain JSON.
+        json: What identities state of it: name and options but for those that the plan alone acts on and those that
+            say where files lie, as plain JSON.
         provenance: What made its results, by distribution; its own is first.
+        paths: Those of its options that say where files lie and are not empty, as absolute paths.
     """
 
     plugin: Plugin[Any]
     options: Options
     json: dict[str, Any]
     provenance: Mapping[str, Provenance]
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prepared_json(self) -> dict[str, Any]:
@@ -48,6 +51,7 @@ class Choices:
         task: The task.
         models: Model choices by name.
         datasets: Data set choices by name.
+        protocol: `corrected` or `seed`, under which options may have other defaults.
     """
 
     def __init__(
@@ -56,11 +60,13 @@ class Choices:
         task: TaskDescriptor,
         models: Mapping[str, ModelChoice],
         datasets: Mapping[str, PluginChoice],
+        protocol: str = "corrected",
     ) -> None:
         self.registry = registry
         self.task = task
         self._models = models
         self._datasets = datasets
+        self._protocol = protocol
         self._found: dict[tuple[str, ...], Choice] = {}
         self._descriptors: dict[str, MethodDescriptor] = {}
 
@@ -85,6 +91,10 @@ class Choices:
             self._found[key] = self._chosen(plugin, self._datasets[name].options, f"dataset {name}")
         return self._found[key]
 
+    def primary(self, dataset: str) -> Metric:
+        """Returns the metric by which cells on the data set that the benchmark calls `dataset` are compared."""
+        return self.task.primary_under(self._protocol, self.dataset(dataset).plugin.descriptor)
+
     def method(self, call: MethodCall) -> Choice:
         """Returns the method of a call, whatever its setting."""
         key = ("method", call.name, str(call.options))
@@ -96,19 +106,24 @@ class Choices:
     def describe(self, method: str) -> MethodDescriptor:
         """Returns what the method of this name says of itself."""
         if method not in self._descriptors:
-            self._descriptors[method] = self.registry.method(method).descriptor
+            self._descriptors[method] = self.registry.method(method).descriptor.under(self._protocol)
         return self._descriptors[method]
 
     def _chosen(
         self, plugin: Plugin[Any], written: Mapping[str, Any], where: str, content: Mapping[str, Any] | None = None
     ) -> Choice:
-        options = validate_options(plugin, written, where=where)
-        stated_options = options.model_dump(mode="json", exclude=set(options.plan_options))
+        options = validate_options(plugin, written, where=where).under(self._protocol)
+        stated_options = options.model_dump(mode="json", exclude={*options.plan_options, *options.path_options})
         json = {"name": plugin.name, **(content or {}), "options": stated_options}
-        return Choice(plugin, options, json, self.registry.provenance(plugin))
+        return Choice(plugin, options, json, self.registry.provenance(plugin), _paths_of(options))
 
 
 def stated(role: str, provenance: Mapping[str, Provenance]) -> dict[str, Provenance]:
     """Returns a plugin's distribution under its role in a stage, and those that it requires behind a slash."""
     own, *required = provenance.items()
     return {role: own[1], **{f"{role}/{name}": of_required for name, of_required in required}}
+
+
+def _paths_of(options: Options) -> dict[str, str]:
+    found = options.model_dump(mode="json", include=set(options.path_options))
+    return {name: str(Path(value).expanduser().absolute()) for name, value in sorted(found.items()) if value}

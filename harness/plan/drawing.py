@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import PluginError, UserError
-from harness.plan.cell import Cell, ModelPoint, PlannedCell
-from harness.plan.checkpoint import checkpoint_digest
+from harness.plan.cell import Cell, ModelPoint, Place, PlannedCell
+from harness.plan.checkpoint import checkpoint_fields, compressed_model
 from harness.plan.choice import Choice, Choices, Provenance, stated
 from harness.plan.hardware import hardware
 from harness.plan.identity import CommonFields, StageFields, canonical_json
+from harness.plan.oracle import comparison_parameters, oracle_parameters, ranking_pass
 from harness.plan.passes import Pass, unrolled
 from harness.plan.stage import Stage
-from harness.spec.benchmark import Benchmark
+from harness.spec.benchmark import Benchmark, Oracle
 from harness.spec.budget import TrainingBudget, completed_budget, split_budget
 from harness.spec.pipeline import MethodCall
 from harness.spec.setting import setting_json
@@ -73,14 +74,12 @@ class Drawer:
         self._budgets: dict[tuple[str, str], TrainingBudget] = {}
         self._parts: dict[tuple[str, int], list[TrainingBudget]] = {}
         self._passes: dict[str, tuple[Pass, ...]] = {}
-        self._digests: dict[Path, str] = {}
+        self._checkpoints: dict[Path, dict[str, str]] = {}
 
     def draw(self, cell: Cell) -> PlannedCell:
         """Returns the cell with its stages."""
         begun: tuple[str | int, ...] = (cell.model, cell.dataset, cell.seed)
-        if begun not in self._ways:
-            self._ways[begun] = self._baseline(cell)
-        way = self._ways[begun]
+        way = self._baseline(cell)
         pipeline = str(cell.pipeline)
         if pipeline not in self._passes:
             self._passes[pipeline] = tuple(unrolled(cell.pipeline, self._choices))
@@ -90,11 +89,21 @@ class Drawer:
                 self._ways[begun] = self._further(cell, part, way)
             way = self._ways[begun]
         measured = self._measure(cell, way.points[-1].made, way.points[0].made)
-        return PlannedCell(cell, way.points, way.prepared, measured)
+        asked = self._benchmark.oracle
+        oracle, compared = self._compared(cell, way, asked) if asked is not None else (None, None)
+        return PlannedCell(cell, way.points, way.prepared, measured, oracle, compared)
 
-    def _baseline(self, cell: Cell) -> _Way:
-        trained = self._train(cell)
-        return _Way((ModelPoint("baseline", "baseline", trained, self._evaluate(cell, trained, "baseline")),), ())
+    def baseline(self, place: Place) -> ModelPoint:
+        """Returns the baseline of a place, whatever cells it has."""
+        return self._baseline(place).points[0]
+
+    def _baseline(self, place: Place) -> _Way:
+        key = (place.model, place.dataset, place.seed)
+        if key not in self._ways:
+            trained = self._train(place)
+            evaluated = self._evaluate(place, trained, "baseline")
+            self._ways[key] = _Way((ModelPoint("baseline", "baseline", trained, evaluated),), ())
+        return self._ways[key]
 
     def _further(self, cell: Cell, part: Pass, way: _Way) -> _Way:
         """Returns the way with one more pass drawn."""
@@ -115,7 +124,7 @@ class Drawer:
             raise UserError(message, "Drop it, or drop the other recoveries.")
         return way
 
-    def _train(self, cell: Cell) -> Stage:
+    def _train(self, cell: Place) -> Stage:
         model = self._choices.model(cell.model)
         checkpoint = self._choices.checkpoint(cell.model)
         if checkpoint is not None:
@@ -129,11 +138,12 @@ class Drawer:
         common = self._fields(cell, "train", parameters, stated("model", model.provenance))
         return self._stage(cell, common, f"train {cell.model}", {})
 
-    def _load(self, cell: Cell, model: Choice, checkpoint: Path) -> Stage:
+    def _load(self, cell: Place, model: Choice, checkpoint: Path) -> Stage:
         """The baseline as a checkpoint: all seeds and protocols share it, for nothing about it is random."""
-        if checkpoint not in self._digests:
-            self._digests[checkpoint] = checkpoint_digest(checkpoint)
-        parameters = {"model": model.json, "checkpoint": {"sha256": self._digests[checkpoint]}}
+        if checkpoint not in self._checkpoints:
+            _require_model(checkpoint, cell, model)
+            self._checkpoints[checkpoint] = checkpoint_fields(checkpoint)
+        parameters = {"model": model.json, "checkpoint": self._checkpoints[checkpoint]}
         common = self._fields(cell, "train", parameters, stated("model", model.provenance))
         return self._stage(cell, common, f"load {cell.model}", {}, checkpoint=checkpoint)
 
@@ -195,7 +205,7 @@ class Drawer:
             plugins.update(stated(f"method.{method.json['name']}", method.provenance))
         return self._fields(cell, "recover", parameters, plugins)
 
-    def _evaluate(self, cell: Cell, made: Stage, shown: str) -> Stage:
+    def _evaluate(self, cell: Place, made: Stage, shown: str) -> Stage:
         key = ("evaluate", cell.dataset)
         if key not in self._common:
             parameters = {"evaluation": self._evaluation, "protocol": cell.protocol}
@@ -208,6 +218,36 @@ class Drawer:
             self._common[key] = self._fields(cell, "measure", self._measuring, {})
         inputs = {"candidate": made, "baseline": baseline}
         return self._stage(cell, self._common[key], f"measure {cell.pipeline}", inputs)
+
+    def _compared(self, cell: Cell, way: _Way, asked: Oracle) -> tuple[Stage, Stage]:
+        """The oracle, of the baseline or under protocol `seed` of the last model, and what is compared with it."""
+        baseline, candidate = way.points[0].made, way.points[-1].made
+        original = cell.protocol == "seed"
+        of_cells = (cell.model, cell.dataset, cell.seed)
+        key: tuple[str | int, ...] = ("oracle", *of_cells)
+        if key not in self._common:
+            parameters = oracle_parameters(asked, self._choices.primary(cell.dataset), cell)
+            self._common[key] = self._fields(cell, "oracle", parameters, {})
+        inputs, shown = {"model": candidate if original else baseline}, cell.pipeline if original else "baseline"
+        oracle = self._stage(cell, self._common[key], f"oracle of {shown}", inputs)
+        part = None if original else ranking_pass(self._passes[str(cell.pipeline)], self._choices)
+        key = ("compare", *of_cells, part.text if part is not None else "")
+        if key not in self._common:
+            self._common[key] = self._comparison(cell, part, comparison_parameters(asked, cell))
+        inputs = {"candidate": candidate, "baseline": baseline, "oracle": oracle}
+        if part is not None and self._choices.describe(part.step.calls[0].name).has_prepare:
+            inputs["state"] = self._prepare(cell, part, baseline)
+        return oracle, self._stage(cell, self._common[key], f"compare {cell.pipeline}", inputs)
+
+    def _comparison(self, cell: Cell, part: Pass | None, parameters: dict[str, Any]) -> CommonFields:
+        """With what `compress` has of the method whose ranking is looked at."""
+        if part is None:
+            return self._fields(cell, "compare", parameters, {})
+        call = part.step.calls[0]
+        method = self._choices.method(call)
+        of_method = {"method": method.json, "key": prepare_key(call, method)[0], "ratio_of": cell.ratio_of}
+        parameters = {**parameters, **of_method, **self._method_parameters(cell, method)}
+        return self._fields(cell, "compare", parameters, stated("method", method.provenance))
 
     def _method_parameters(self, cell: Cell, method: Choice) -> dict[str, Any]:
         """What a method may see through its context; the budget only if it says that it trains."""
@@ -222,7 +262,7 @@ class Drawer:
 
     def _stage(
         self,
-        cell: Cell,
+        cell: Place,
         common: CommonFields,
         label: str,
         inputs: Mapping[str, Stage],
@@ -230,11 +270,19 @@ class Drawer:
         share: Fraction = Fraction(1),
     ) -> Stage:
         fields, identity = common.with_inputs({role: stage.identity for role, stage in inputs.items()})
-        stage = Stage(fields, label, _subject(cell, fields), tuple(inputs.items()), checkpoint, identity, share)
+        paths = self._paths(cell, fields.kind)
+        stage = Stage(fields, label, _subject(cell, fields), tuple(inputs.items()), checkpoint, identity, share, paths)
         return self._stages.setdefault(stage, stage)
 
+    def _paths(self, cell: Place, kind: StageKind) -> dict[str, Mapping[str, str]]:
+        """Where the files of the data set lie, and of the model in the one stage that builds it."""
+        choices = {"dataset": self._choices.dataset(cell.dataset)}
+        if kind == "train":
+            choices["model"] = self._choices.model(cell.model)
+        return {role: choice.paths for role, choice in choices.items() if choice.paths}
+
     def _fields(
-        self, cell: Cell, kind: StageKind, parameters: Mapping[str, Any], plugins: Mapping[str, Provenance]
+        self, cell: Place, kind: StageKind, parameters: Mapping[str, Any], plugins: Mapping[str, Provenance]
     ) -> CommonFields:
         ground = self._ground(cell)
         return CommonFields(
@@ -246,7 +294,7 @@ class Drawer:
             )
         )
 
-    def _ground(self, cell: Cell) -> _Ground:
+    def _ground(self, cell: Place) -> _Ground:
         if cell.dataset not in self._grounds:
             dataset, registry = self._choices.dataset(cell.dataset), self._choices.registry
             task = registry.provenance(registry.task(cell.task))
@@ -257,7 +305,7 @@ class Drawer:
             )
         return self._grounds[cell.dataset]
 
-    def _budget(self, cell: Cell, name: Literal["training", "recovery"]) -> TrainingBudget:
+    def _budget(self, cell: Place, name: Literal["training", "recovery"]) -> TrainingBudget:
         """The benchmark's keys over the model's recommendation over the defaults."""
         key = (cell.model, name)
         if key not in self._budgets:
@@ -293,6 +341,18 @@ def prepare_key(call: MethodCall, method: Choice) -> tuple[Any, str]:
     return json.loads(text), text
 
 
+def _require_model(checkpoint: Path, place: Place, model: Choice) -> None:
+    """A compressed model is rebuilt from its artifact, whatever the model is that the benchmark names.
+
+    Raises:
+        UserError: The artifact's is another one.
+    """
+    file = compressed_model(checkpoint)
+    if file is not None and (file.base.task, file.base.name) != (place.task, model.json["name"]):
+        message = f"checkpoint {checkpoint}: is of {file.base.name} ({file.base.task}), not of {place.model}"
+        raise UserError(message, f"Say --task {file.base.task} --models {file.base.name}.")
+
+
 def _resolved(device: str) -> str:
     """`auto` is what it will turn out to be, as far as can be told without torch."""
     if device != "auto":
@@ -300,7 +360,7 @@ def _resolved(device: str) -> str:
     return "cuda" if hardware()["gpus"] else "cpu"
 
 
-def _subject(cell: Cell, fields: StageFields) -> str:
+def _subject(cell: Place, fields: StageFields) -> str:
     """What a stage stands for besides its label; stages that differ in it are not each other's successors."""
     # What is prepared for all targets is one and the same.
     aimed = fields.kind not in ("train", "prepare") or "ratio_of" in fields.parameters

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 from harness.errors import UserError
-from harness.plan.cell import Cell
+from harness.plan.cell import Cell, Place
 from harness.plan.choice import Choices
 from harness.plan.controls import AutomaticControls
 from harness.plan.protection import protected_call, protected_calls
@@ -82,8 +82,7 @@ def expand(benchmark: Benchmark, choices: Choices) -> Grid:
         raise UserError(message, hint)
     controls = AutomaticControls(choices, lambda written: _finished(written, benchmark, choices))
     cells: dict[str, Cell] = {}
-    models, datasets = choose_models(benchmark, task), choose_datasets(benchmark, task)
-    for place in product(models, datasets, benchmark.seeds):
+    for place in _product(benchmark, task):
         kept = _kept(stated, place, benchmark, task)
         if benchmark.controls is None:
             beside = controls.beside(cell.pipeline for cell in kept)
@@ -94,6 +93,39 @@ def expand(benchmark: Benchmark, choices: Choices) -> Grid:
         message = "exclude: its rules drop every cell"
         raise UserError(message, "Loosen a rule of `exclude`.")
     return Grid(tuple(cells.values()), controls.left_out())
+
+
+def names_methods(benchmark: Benchmark) -> bool:
+    """Returns whether the benchmark has anything beside baselines."""
+    return bool(benchmark.methods or benchmark.pipelines or benchmark.controls)
+
+
+def baseline_places(benchmark: Benchmark, task: TaskDescriptor) -> tuple[Place, ...]:
+    """Returns where the baselines of a benchmark without methods stand.
+
+    Raises:
+        UserError: Rules exclude all of them.
+    """
+    found = tuple(
+        Place(
+            task=task.name,
+            model=model.name,
+            dataset=dataset.name,
+            seed=seed,
+            protocol=benchmark.protocol,
+            ratio_of=benchmark.ratio_of,
+        )
+        for model, dataset, seed in _product(benchmark, task)
+    )
+    kept = tuple(place for place in found if not _is_excluded(_facts_of_place(place), benchmark))
+    if not kept:
+        message = "exclude: its rules drop every baseline"
+        raise UserError(message, "Loosen a rule of `exclude`.")
+    return kept
+
+
+def _product(benchmark: Benchmark, task: TaskDescriptor) -> Iterator[tuple[ModelChoice, PluginChoice, int]]:
+    return product(choose_models(benchmark, task), choose_datasets(benchmark, task), benchmark.seeds)
 
 
 def _kept(
@@ -117,7 +149,7 @@ def _kept(
         )
         for pipeline, role in pipelines
     )
-    return [cell for cell in cells if not benchmark.exclude or not _is_excluded(cell, benchmark)]
+    return [cell for cell in cells if not benchmark.exclude or not _is_excluded(facts_of(cell), benchmark)]
 
 
 def facts_of(cell: Cell) -> dict[str, Any]:
@@ -125,18 +157,19 @@ def facts_of(cell: Cell) -> dict[str, Any]:
     calls = [call for step in cell.pipeline.steps for call in step.calls]
     settings = [call.setting for call in calls]
     return {
-        "model": cell.model,
-        "dataset": cell.dataset,
+        **_facts_of_place(cell),
         "method": [call.name for call in calls],
         "ratio": [setting for setting in settings if isinstance(setting, float)],
         "precision": [setting for setting in settings if isinstance(setting, str)],
-        "seed": cell.seed,
         "pipeline": str(cell.pipeline),
     }
 
 
-def _is_excluded(cell: Cell, benchmark: Benchmark) -> bool:
-    facts = facts_of(cell)
+def _facts_of_place(place: Place) -> dict[str, Any]:
+    return {"model": place.model, "dataset": place.dataset, "seed": place.seed}
+
+
+def _is_excluded(facts: Mapping[str, Any], benchmark: Benchmark) -> bool:
     return any(excluded(rule, facts) for rule in benchmark.exclude)
 
 
@@ -206,7 +239,8 @@ def _complete(written: Pipeline, benchmark: Benchmark, choices: Choices) -> Pipe
     pipeline = with_default_recoveries(written, choices.describe)
     for step in pipeline.steps:
         for call in step.calls:
-            require_setting(call, choices.method(call).plugin.descriptor, benchmark.ratio_of)
+            choices.method(call)  # its options are checked first
+            require_setting(call, choices.describe(call.name), benchmark.ratio_of)
     return pipeline
 
 

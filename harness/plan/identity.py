@@ -32,7 +32,7 @@ class StageFields(BaseModel):
     Attributes:
         identity_version: `IDENTITY_VERSION`.
         semantics: `ENGINE_SEMANTICS`.
-        kind: Which of the six stages it is.
+        kind: Which kind of stage it is.
         parameters: Plain JSON: names, options, setting, seed, budget, protocol, ...
         inputs: Identities of the stages it starts from, by role.
         plugins: Distribution, version and (for editable installs) source hash, by role.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.plan.identity import StageFields
 
@@ -24,9 +24,11 @@ class StageJob(BaseModel):
         threads: Threads of the worker.
         disabled: Plugins that the user has switched off.
         checkpoint: Where the weights are that a `train` stage loads; its content's digest is in `fields`.
+        paths: Options of the data set and of the model that say where files lie, by role; see `Options.path_options`.
         owner: Token of the lease under which the job runs; nothing is published for another one. Empty: not looked at.
-        trusted: Whether unpickling the checkpoint may run code.
+        trusted: Whether unpickling the checkpoint, or that of the backbone, may run code.
         visualizers: Where the curves of trainings are written besides, of `harness.spec.visualizers`.
+        loader_workers: Processes that read samples; 0 for the worker's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +44,8 @@ class StageJob(BaseModel):
     threads: int = 1
     disabled: tuple[str, ...] = ()
     checkpoint: Path | None = None
+    paths: dict[str, dict[str, str]] = Field(default_factory=dict)
     owner: str = ""
     trusted: bool = False
     visualizers: tuple[str, ...] = ()
+    loader_workers: int = 0

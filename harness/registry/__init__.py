@@ -35,6 +35,7 @@ from harness.registry.method import (
 )
 from harness.registry.model import Model
 from harness.registry.options import validate_options
+from harness.registry.picture import Panel, Picture, Swatch
 from harness.registry.plugin import Entry, Plugin, load_implementation
 from harness.registry.task import Batch, Task
 
@@ -60,6 +61,8 @@ __all__ = [
     "Model",
     "ModelDescriptor",
     "Options",
+    "Panel",
+    "Picture",
     "Plugin",
     "Publication",
     "Recovery",
@@ -67,6 +70,7 @@ __all__ = [
     "ReportFormatDescriptor",
     "Split",
     "State",
+    "Swatch",
     "Task",
     "TaskDescriptor",
     "TrainingRecipe",

@@ -65,8 +65,8 @@ class Context(ABC):
     def train(self, model: nn.Module, budget: TrainingBudget, purpose: str, hooks: Sequence[Any] = ()) -> int:
         """Trains a model in place on the training split, as the benchmark's own trainings are, for a method that must.
 
-        What it spends is a cost of the method's `prepare`, and stands in the record. In `bench check`, which trains
-        nothing, one iteration shows that it works.
+        It is done by one process, whatever the budget's `processes`. What it spends is a cost of the method's
+        `prepare`, and stands in the record. In `bench check`, which trains nothing, one iteration shows that it works.
 
         Args:
             model: On the context's device; its `train_step` is that of mmengine's models.

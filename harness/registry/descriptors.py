@@ -8,15 +8,18 @@ named by `implementation` and imported inside a worker only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import PluginError, UserError
 from harness.registry.verification import Verification
 from harness.spec.setting import Setting
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Axis = Literal["ratio", "precision"]
 MethodKind = Literal["compressor", "recovery"]
@@ -34,12 +37,29 @@ class Options(BaseModel):
             sees their defaults, whatever was written.
         compress_options: Names of the options of a compressor that only `compress` acts on. Calls that differ in
             nothing else share one `prepare`, which sees their defaults.
+        seed_defaults: What options that were not written are under protocol `seed`, where that is something else.
+        path_options: Names of the options of a model or data set that say where files lie, each a path or nothing.
+            They are in no identity, for what counts is what the files hold: a data set's fingerprint says it, and a
+            model needs another option for it. In a benchmark file they are relative to the file.
     """
 
     plan_options: ClassVar[frozenset[str]] = frozenset()
     compress_options: ClassVar[frozenset[str]] = frozenset()
+    seed_defaults: ClassVar[Mapping[str, Any]] = {}
+    path_options: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def under(self, protocol: str) -> Self:
+        """Returns the options as a protocol has them: what was written stays, the rest may have other defaults.
+
+        Args:
+            protocol: `corrected` or `seed`.
+        """
+        others = {key: value for key, value in self.seed_defaults.items() if key not in self.model_fields_set}
+        if protocol != "seed" or not others:
+            return self
+        return self.model_validate({**self.model_dump(include=self.model_fields_set), **others})
 
 
 class IterativeOptions(Options):
@@ -104,6 +124,24 @@ class TaskDescriptor(Descriptor):
         """The metric by which cells are compared."""
         return self.metrics[0]
 
+    def primary_under(self, protocol: str, dataset: DatasetDescriptor) -> Metric:
+        """Returns the metric by which cells on a data set are compared under a protocol.
+
+        Args:
+            protocol: `corrected` or `seed`.
+            dataset: The data set.
+
+        Raises:
+            PluginError: The data set names a metric that the task does not have.
+        """
+        if protocol != "seed" or not dataset.seed_metric:
+            return self.primary
+        for metric in self.metrics:
+            if metric.name == dataset.seed_metric:
+                return metric
+        message = f"data set {dataset.name!r} names the metric {dataset.seed_metric!r}, which task {self.name} lacks"
+        raise PluginError(message, f"Name one of: {', '.join(metric.name for metric in self.metrics)}.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDescriptor(Descriptor):
@@ -119,6 +157,11 @@ class ModelDescriptor(Descriptor):
             behind `::`.
         reads_files: For a zoo: whether a member may also be the path of a config file of the user's own, which is
             a program. Such a model is named by its path alone.
+        foreign_names: How published checkpoints call the network's weights: what a name begins with there, and what it
+            begins with here, e.g. `{"classifier.": "decode_head.classifier."}`. They are looked up only for names that
+            the network does not have; the longest one counts.
+        training_parts: What names here begin with that serve training alone, e.g. `("auxiliary_head.",)`: a checkpoint
+            may have them where the network has not.
     """
 
     task: str
@@ -127,6 +170,8 @@ class ModelDescriptor(Descriptor):
     recovery: Mapping[str, Any] = field(default_factory=dict)
     zoo: bool = False
     reads_files: bool = False
+    foreign_names: Mapping[str, str] = field(default_factory=dict)
+    training_parts: tuple[str, ...] = ()
 
     def members(self) -> Sequence[str]:
         """Returns the names of a zoo's members; torch-free. Empty where the plugin is one model."""
@@ -154,10 +199,13 @@ class DatasetDescriptor(Descriptor):
     Attributes:
         task: Name of the task it serves.
         options: Its options (a root folder, an image size, ...).
+        seed_metric: The task's metric by which the first results on it were compared, and cells are under protocol
+            `seed`; empty for the task's primary one.
     """
 
     task: str
     options: type[Options] = Options
+    seed_metric: str = ""
 
     def fingerprint(self, options: Options) -> str:
         """Returns a hash of the data's content; torch-free, called while planning.
@@ -237,6 +285,7 @@ class MethodDescriptor(Descriptor):
         axis: What its setting is; `None` where it has none.
         options: Its options.
         default_recovery: The recovery that follows a compressor if none is written; empty for none.
+        seed_recovery: The same under protocol `seed`; `None` where that makes no difference.
         has_prepare: Whether there is an expensive part to be shared between settings.
         trains: For a recovery: whether it trains at all (`none` does not).
         needs: What it uses, of `weights`, `forward`, `gradients`, `training`, `samples`.
@@ -255,6 +304,7 @@ class MethodDescriptor(Descriptor):
     axis: Axis | None = None
     options: type[Options] = Options
     default_recovery: str = ""
+    seed_recovery: str | None = None
     has_prepare: bool = False
     trains: bool = True
     needs: frozenset[str] = frozenset({"weights"})
@@ -262,6 +312,16 @@ class MethodDescriptor(Descriptor):
     extended_by: tuple[str, ...] = ()
     source: Publication | None = None
     controls: tuple[str, ...] = ()
+
+    def under(self, protocol: str) -> Self:
+        """Returns the descriptor as a protocol has it.
+
+        Args:
+            protocol: `corrected` or `seed`.
+        """
+        if protocol != "seed" or self.seed_recovery is None:
+            return self
+        return replace(self, default_recovery=self.seed_recovery)
 
     def prepare_key(self, setting: Setting | None, options: Options) -> Any:
         """Returns a JSON value; settings with equal values share one `prepare` stage.

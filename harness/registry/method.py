@@ -162,6 +162,23 @@ class Compressor(ABC, Generic[OptionsT]):
         del model, state
         return Description()
 
+    def channel_scores(self, model: nn.Module, state: State, context: Context) -> Mapping[str, torch.Tensor]:
+        """Returns what the method thinks of each output channel, to be compared with an oracle; by default nothing.
+
+        Cheap, from `state`, and in agreement with what `compress` removes.
+
+        Args:
+            model: The model that `prepare` saw; it stays as it is.
+            state: What `prepare` returned.
+            context: The door to data and task.
+
+        Returns:
+            Scores [C] by the layer's path in `model`, high = keep; NaN for a channel that cannot go. Empty where the
+            method ranks no channels.
+        """
+        del model, state, context
+        return {}
+
 
 class Transform(ABC):
     """Replays one kind of compression on a freshly built model."""
@@ -180,7 +197,8 @@ class TrainingRecipe:
     """Parts that a recovery adds to a plain mmengine training; recipes of one training are merged.
 
     Attributes:
-        hooks: mmengine hooks (objects or configs) added to the Runner.
+        hooks: mmengine hooks (objects or configs) added to the Runner, whose `model` is a wrapper of the network (see
+            `mmengine.model.is_model_wrapper`) where the budget asks for several processes.
         reinitialize: Start from fresh weights instead of the compressed model's.
     """
 

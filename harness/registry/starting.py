@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from harness.registry.descriptors import Options
+
+BACKBONE = "backbone_checkpoint"
+"""The option that names a backbone's weights."""
 
 _BLOCK = 1 << 20
 
@@ -19,8 +22,10 @@ class StartOptions(Options):
     A model that takes these options as its own has them; the stage that trains its baseline acts on them, and no other
     one: artifacts are rebuilt without the file, and recoveries train everything.
 
-    The content of the file is in the identity of the baseline, and so is its path.
+    The content of the file is in the identity of the baseline, its path is not.
     """
+
+    path_options: ClassVar[frozenset[str]] = frozenset({BACKBONE})
 
     backbone_checkpoint: str = Field(default="", description="A .pth or .safetensors file with the backbone's weights.")
     backbone_sha256: str = Field(default="", description="What its content must be; by default whatever it is.")
@@ -38,7 +43,7 @@ class StartOptions(Options):
         """Fills in the digest, or compares it."""
         if not isinstance(given, dict) or not given.get("backbone_checkpoint"):
             return given
-        path = Path(str(given["backbone_checkpoint"])).absolute()
+        path = Path(str(given["backbone_checkpoint"])).expanduser().absolute()
         try:
             digest = _sha256_of(path)
         except OSError as error:
@@ -48,6 +53,13 @@ class StartOptions(Options):
             message = f"backbone_checkpoint {path}: its content is not what was asked for, or has changed"
             raise ValueError(message)
         return {**given, "backbone_checkpoint": str(path), "backbone_sha256": digest}
+
+    @model_validator(mode="after")
+    def _digest_of_a_file(self) -> StartOptions:
+        if self.backbone_sha256 and not self.backbone_checkpoint:
+            message = "backbone_sha256: there is no backbone_checkpoint whose content it could be"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _frozen_for_something(self) -> StartOptions:

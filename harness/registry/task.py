@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.registry.dataset import DatasetMeta
+    from harness.registry.picture import Picture
 
 Batch = Any
 """What an mmengine data loader yields: `{"inputs": list of [C, H, W], "data_samples": list}`."""
@@ -113,6 +114,18 @@ class Task(ABC):
     def evaluator(self, meta: DatasetMeta) -> dict[str, Any]:
         """Returns the mmengine evaluator config of the framework's own metric."""
 
+    def evaluator_of(self, meta: DatasetMeta, metric: str) -> dict[str, Any]:
+        """Returns an evaluator config that gives one metric at least, for who asks for it again and again.
+
+        By default `evaluator`; a task whose further figures take long leaves them out.
+
+        Args:
+            meta: The data set's facts.
+            metric: A name of the descriptor's metrics, or of those that `metrics` returns besides.
+        """
+        del metric
+        return self.evaluator(meta)
+
     @abstractmethod
     def metrics(self, raw: Mapping[str, float], meta: DatasetMeta) -> dict[str, float]:
         """Returns the framework's figures under the descriptor's metric names and units.
@@ -121,6 +134,24 @@ class Task(ABC):
             raw: What the evaluator returned.
             meta: The data set's facts.
         """
+
+    def paint(self, models: Mapping[str, nn.Module], batch: Batch, meta: DatasetMeta) -> list[Picture]:
+        """Returns a picture of each sample of a batch: its input, its label, and what each model makes of it.
+
+        Two models are the baseline and one that is compared with it; a further panel shows where they disagree. By
+        default nothing is painted.
+
+        Args:
+            models: By what they are called, in eval mode, on one device; they and the batch stay as they are.
+            batch: From a loader that does not augment.
+            meta: The data set's facts.
+
+        Raises:
+            UnsupportedOperationError: The task paints no predictions.
+        """
+        del models, batch, meta
+        message = f"{type(self).__name__} paints no predictions"
+        raise UnsupportedOperationError(message, "Override `paint` of the task, or look at its figures.")
 
 
 def sample_name(batch: Batch, position: int) -> str:

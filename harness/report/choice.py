@@ -10,6 +10,7 @@ _FIGURES = (
     "channel_reduction", "macs_reduction", "param_reduction", "metric_before_recovery", "metric_after_recovery",
     "retention", "latency_ratio", "prepare_seconds", "recover_seconds", "seconds", "status",
 )  # fmt: skip
+_ORACLE = ("oracle_accuracy", "reconstruction_mse")
 _BUDGETS = ("train_iterations", "recover_iterations")
 _CONTEXT = ("run", "model", "dataset", "seed", "protocol")
 
@@ -19,9 +20,17 @@ def default_columns(rows: Sequence[Row]) -> list[str]:
 
     Run, model, data set, seed and protocol are shown where they differ; `method` and its setting name a row unless two
     pipelines share them. Budgets are shown where they differ, because results of different budgets do not compare.
+    What the oracle says is shown where it was asked.
     """
+    oracle = [name for name in _ORACLE if any(row.get(name) is not None for row in rows)]
+    figures = [column for name in _FIGURES for column in ((*oracle, name) if name == "prepare_seconds" else (name,))]
+    return [*naming_columns(rows), *_differing_budgets(rows), *figures]
+
+
+def naming_columns(rows: Sequence[Row]) -> list[str]:
+    """Returns the columns that tell the rows apart, those first in which not all stand in one context."""
     context = [name for name in _CONTEXT if len({row.get(name) for row in rows}) > 1]
-    return [*context, *_names(rows, context), *_differing_budgets(rows), *_FIGURES]
+    return [*context, *_names(rows, context)]
 
 
 def _differing_budgets(rows: Sequence[Row]) -> list[str]:

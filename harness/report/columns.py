@@ -23,6 +23,7 @@ class Column:
         text: Formats a row's cell; never called for a missing value.
         right: Whether numbers are aligned to the right.
         description: One line of help.
+        style: In which style of rich a row's cell is printed; never called for a missing value.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Column:
     description: str
     text: Callable[[Any, Row], str] = lambda value, row: str(value)
     right: bool = True
+    style: Callable[[Any, Row], str] = lambda value, row: ""
 
 
 def _percent(value: Any, row: Row) -> str:
@@ -38,6 +40,10 @@ def _percent(value: Any, row: Row) -> str:
 
 def _metric(value: Any, row: Row) -> str:
     return f"{value:.4f}"
+
+
+def _compact(value: Any, row: Row) -> str:
+    return f"{value:.3g}"
 
 
 def _signed(value: Any, row: Row) -> str:
@@ -57,6 +63,10 @@ def _count(value: Any, row: Row) -> str:
 
 def _latency(value: Any, row: Row) -> str:
     return f"x{value:.2f} [{row['latency_ratio_low']:.2f}, {row['latency_ratio_high']:.2f}]"
+
+
+def _latency_style(value: Any, row: Row) -> str:
+    return {"faster": "green", "slower": "red"}.get(row.get("latency_verdict") or "", "")
 
 
 def _status(value: Any, row: Row) -> str:
@@ -109,8 +119,21 @@ COLUMNS = {
         Column("baseline_metric", "baseline", "primary metric of the baseline", _metric),
         Column("retention", "retention", "final metric / baseline", _percent),
         Column("delta", "delta", "final metric - baseline", _signed),
-        Column("latency_ratio", "latency [95 %]", "candidate / baseline latency with its interval", _latency),
+        Column(
+            "latency_ratio",
+            "latency [95 %]",
+            "candidate / baseline latency with its interval",
+            _latency,
+            style=_latency_style,
+        ),
         Column("latency_verdict", "speed", "what the interval allows to say", right=False),
+        Column(
+            "oracle_accuracy",
+            "oracle",
+            "redundant channels that the method (L1 norms under protocol seed) has in common with the oracle",
+            _percent,
+        ),
+        Column("reconstruction_mse", "output MSE", "squared difference of the outputs from the baseline's", _compact),
         Column("train_iterations", "trained", "optimiser steps of the baseline's training"),
         Column("recover_iterations", "recovered", "optimiser steps of all recoveries"),
         Column("train_seconds", "train s", "wall time of the baseline's training", _seconds),
@@ -119,6 +142,8 @@ COLUMNS = {
         Column("recover_seconds", "recov. s", "wall time of recovery", _seconds),
         Column("evaluate_seconds", "eval. s", "wall time of all evaluations, the baseline's included", _seconds),
         Column("measure_seconds", "meas. s", "wall time of the latency measurement", _seconds),
+        Column("oracle_seconds", "oracle s", "wall time of the oracle", _seconds),
+        Column("compare_seconds", "cmp. s", "wall time of the comparison with the oracle", _seconds),
         Column("seconds", "total s", "wall time of all stages of the cell, shared ones included", _seconds),
         Column("status", "status", "status and kind of failure", _status, right=False),
     )

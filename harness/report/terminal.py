@@ -14,8 +14,7 @@ from harness.report.formats import cell_text, heading
 from harness.report.lines import LARGE, print_lines
 
 _ROLE_STYLES = {"baseline": "bold", "control": "dim"}
-_VERDICT_STYLES = {"faster": "green", "slower": "red"}
-_NAMING = {"run", "model", "dataset", "pipeline", "method", "setting", "ratio", "seed", "protocol"}
+_NAMING = {"run", "model", "dataset", "pipeline", "method", "setting", "ratio", "seed", "protocol", "class"}
 _PADDING = 3  # a blank on both sides and the divider
 _EDGES = 2
 
@@ -63,7 +62,7 @@ def _width(rows: Sequence[Row], column: Column) -> int:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column], title: str) -> Table:
-    """Failed rows are red, controls dim, a latency ratio has its verdict's colour."""
+    """Failed rows are red, controls dim; columns colour what they say."""
     table = Table(title=Text(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for column in columns:
         naming = column.name in _NAMING
@@ -79,11 +78,11 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], title: str) -> Table:
 
 
 def _text(column: Column, row: Row) -> Text:
-    style = _VERDICT_STYLES.get(row.get("latency_verdict") or "", "") if column.name == "latency_ratio" else ""
-    return Text(cell_text(column, row), style=style)
+    value = row.get(column.name)
+    return Text(cell_text(column, row), style="" if value is None else column.style(value, row))
 
 
 def _row_style(row: Row) -> str:
-    if row["status"] in ("failed", "blocked"):
+    if row.get("status") in ("failed", "blocked"):
         return "red"
-    return _ROLE_STYLES.get(row["role"], "")
+    return _ROLE_STYLES.get(row.get("role", ""), "")

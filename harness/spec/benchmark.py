@@ -90,6 +90,33 @@ class Measurement(_Section):
     threads: StrictInt = Field(default=1, ge=1, description="Threads of one forward pass on a CPU.")
 
 
+class Oracle(_Section):
+    """What channels are really worth, found out by taking each away; see `docs/design/oracle.md`."""
+
+    samples: StrictInt = Field(
+        default=16, ge=1, description="Validation images that every channel is judged on; 0 for no oracle at all."
+    )
+    layers: Listed[str] = Field(
+        default=(),
+        description="Convolutions that are looked at: paths, or patterns such as backbone.layer4.*; default: the first "
+        "one with several channels.",
+    )
+    max_channels: StrictInt | None = Field(
+        default=64, ge=1, description="Channels of a layer, drawn with the cell's seed if it has more; null for all."
+    )
+    batch_size: StrictInt = Field(
+        default=4,
+        ge=1,
+        description="Images a forward pass; the error of the outputs is the mean over three such batches.",
+    )
+
+
+def _oracle(value: Any) -> Any:
+    """No images are no oracle, so that a flag can switch off what a file asks for."""
+    samples = value.get("samples") if isinstance(value, Mapping) else None
+    return None if type(samples) is int and samples == 0 else value
+
+
 def _plugin_choice(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
@@ -124,6 +151,7 @@ ModelEntry = Annotated[ModelChoice, BeforeValidator(_plugin_choice)]
 DatasetEntry = Annotated[PluginChoice, BeforeValidator(_plugin_choice)]
 MethodEntry = Annotated[str | dict[str, dict[str, Any]], BeforeValidator(_method_entry)]
 PipelineText = Annotated[str, BeforeValidator(_pipeline_text)]
+OracleSection = Annotated[Oracle | None, BeforeValidator(_oracle)]
 Seeds = Annotated[Listed[StrictInt], AfterValidator(_at_least_one)]
 
 
@@ -181,6 +209,10 @@ class Benchmark(_Section):
     calibration: Calibration = Field(default_factory=Calibration)
     evaluation: Evaluation = Field(default_factory=Evaluation)
     measurement: Measurement = Field(default_factory=Measurement)
+    oracle: OracleSection = Field(
+        default=None,
+        description="Takes channels away one at a time and compares rankings with what that costs; default: no.",
+    )
     deterministic: StrictBool = Field(
         default=False, description="Deterministic kernels; threads do not depend on the number of workers."
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import UserError
 
 _UNSTATED: dict[str, Any] = {
-    "clip_norm": None, "accumulate": 1, "activation_checkpointing": [],
+    "clip_norm": None, "accumulate": 1, "activation_checkpointing": [], "processes": 1,
 }  # fmt: skip
 _UNSTATED_SCHEDULE: dict[str, Any] = {
     "pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "eta_min": 0.0, "milestones": [0.67, 0.92],
@@ -77,6 +77,9 @@ class TrainingBudget(BaseModel):
         default=(),
         description="Modules that compute activations twice instead of keeping them: less memory, more time.",
     )
+    processes: int = Field(
+        default=1, ge=1, description="Processes that share each batch evenly, each on a GPU of its own."
+    )
 
     def stated(self) -> dict[str, Any]:
         """Returns the JSON of what an identity holds of it: all, but for newer keys that leave the training as it was.
@@ -100,7 +103,7 @@ def completed_budget(partial: TrainingBudget | None, base: TrainingBudget | Mapp
         base: A budget, or some keys of one: a model's recommendation.
 
     Raises:
-        UserError: A warm-up is asked for in front of onecycle.
+        UserError: A warm-up is asked for in front of onecycle, or the processes cannot share a batch evenly.
     """
     known = base if isinstance(base, TrainingBudget) else TrainingBudget.model_validate(dict(base))
     full = known.model_dump()
@@ -113,6 +116,9 @@ def completed_budget(partial: TrainingBudget | None, base: TrainingBudget | Mapp
             f"schedule.warmup: {completed.schedule.warmup} iterations are asked for, and onecycle begins with a rise"
         )
         raise UserError(message, "Write schedule.pct_start for its length, or another schedule.type, e.g. poly.")
+    if completed.batch_size % completed.processes:
+        message = f"processes: {completed.processes} cannot share a batch of {completed.batch_size} evenly"
+        raise UserError(message, "Choose a batch_size, which is that of all processes together, that they divide.")
     return completed
 
 

@@ -11,6 +11,8 @@ work/<kind>-<identity>/       stages in flight
 locks/<kind>-<identity>.*     held by the process that runs the stage, and by its worker
 aside/                        what could not be believed, each with its reason beside it
 visualization/<kind>-<identity>/<visualizer>/   curves of trainings, where a run was asked for them
+pictures/<slug>/              what `bench show` has painted of a cell
+pictures/curves/              what `bench curves` has drawn
 ```
 """
 
@@ -79,7 +81,7 @@ class Layout:
         """The lock file of a stage.
 
         Args:
-            kind: Which of the six stages it is.
+            kind: Which kind of stage it is.
             identity: Its identity.
             holder: Which of its locks: `lock` and `lease` (the scheduler's), `worker`.
         """
@@ -92,6 +94,11 @@ class Layout:
     def visualization(self, kind: str, identity: str) -> Path:
         """Where the curves of a stage's trainings are written."""
         return self.root / "visualization" / stage_name(kind, identity)
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of everything that was made to be looked at."""
+        return self.root / "pictures"
 
     @property
     def aside(self) -> Path:

@@ -49,7 +49,7 @@ class StageLock:
 
     Args:
         layout: The results folder.
-        kind: Which of the six stages it is.
+        kind: Which kind of stage it is.
         identity: Its identity.
         lease_seconds: See `LEASE_SECONDS`; the same for all who share the folder.
     """

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.collector import collector_paused
 from harness.errors import UserError
 from harness.store.atomic import write_text
+from harness.store.comparison import NO_ORACLE, Comparison
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.sealed import DamagedDocumentError, read_sealed, seal
@@ -206,6 +207,7 @@ class CellRecord(_Part):
         achieved: Reductions that were reached.
         target: Whether they are what was asked for.
         latency: Candidate against baseline.
+        comparison: What the oracle says of rankings of channels, and how far the outputs are from the baseline's.
         checks: Verdicts of the self-checks.
         stages: Costs of the stages, shared ones included.
         seconds: Wall time of all stages of the cell, shared ones counted whole.
@@ -243,6 +245,7 @@ class CellRecord(_Part):
     achieved: Achieved = Field(default_factory=Achieved)
     target: TargetResult | None = None
     latency: Latency | None = None
+    comparison: Comparison | None = None
     checks: list[CheckResult] = Field(default_factory=list)
     stages: list[StageCost] = Field(default_factory=list)
     seconds: float | None = None
@@ -318,5 +321,9 @@ def upgrade(content: dict[str, Any]) -> dict[str, Any]:
     """Returns the content of a record of any released schema version as one of the newest.
 
     * 1 -> 2: a checksum came to the file; the content is the same.
+    * Records from before there was an oracle say that nobody asked for one, as they would today.
     """
-    return {**content, "schema_version": RECORD_SCHEMA}
+    later: dict[str, Any] = {}
+    if "comparison" not in content and isinstance(content.get("missing"), dict):
+        later = {"comparison": None, "missing": {**content["missing"], "comparison": NO_ORACLE}}
+    return {**content, **later, "schema_version": RECORD_SCHEMA}

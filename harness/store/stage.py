@@ -18,7 +18,7 @@ from harness.store.sealed import DamagedDocumentError, read_sealed, write_sealed
 
 STAGE_SCHEMA = 2
 _UNSEALED = (1,)
-StageKind = Literal["train", "prepare", "compress", "recover", "evaluate", "measure"]
+StageKind = Literal["train", "prepare", "compress", "recover", "evaluate", "measure", "oracle", "compare"]
 CONTINUED_KINDS = ("train", "recover")
 """Stages that go on where an interrupted try has left them."""
 _PROGRESS_KEPT = ("timeout", "oom", "worker_lost")
@@ -30,7 +30,7 @@ class StageFile(BaseModel):
 
     Attributes:
         schema_version: Version of this format; 1 had neither `subject` nor `files` nor a checksum.
-        kind: Which of the six stages it is.
+        kind: Which kind of stage it is.
         identity: Hash of `fields`, whole.
         fields: Everything that determined the outcome; the identity can be recomputed from it.
         label: What people call the stage.
@@ -40,7 +40,8 @@ class StageFile(BaseModel):
         started: UTC time, ISO 8601.
         seconds: Wall time, that of interrupted tries which it continued included.
         cpu_seconds: CPU time of the worker and its children, in the last try.
-        peak_memory_bytes: Largest resident size of the worker while the stage ran; `None` where unknown.
+        peak_memory_bytes: Largest resident size of the worker while the stage ran, or of one of the processes that did
+            its training; `None` where unknown.
         environment: Versions, hardware and threads of the worker.
     """
 
@@ -66,7 +67,7 @@ class FailureFile(BaseModel):
 
     Attributes:
         schema_version: Version of this format.
-        kind: Which of the six stages it is.
+        kind: Which kind of stage it is.
         identity: Its identity.
         label: What people call the stage.
         failure: Why it failed.
@@ -195,7 +196,7 @@ def open_work(layout: Layout, kind: str, identity: str, *, keep: bool = False) -
 
     Args:
         layout: The results folder.
-        kind: Which of the six stages it is.
+        kind: Which kind of stage it is.
         identity: Its identity.
         keep: Leave what an interrupted try left there, to be continued; otherwise the folder is empty.
     """

@@ -50,6 +50,9 @@ class SummaryRow(_Part):
         metric: Name of the primary metric.
         baseline_metric: The primary metric of the baseline, and before and after the last recovery.
         latency_ratio: Median of candidate / baseline; `low` and `high` are the ends of its 95 % interval.
+        oracle_accuracy: How far the method's ranking of channels agrees with the oracle's, under protocol `seed` that
+            by L1 norms: the mean of `comparison.layers`.
+        reconstruction_mse: Mean squared difference of the last model's outputs and the baseline's.
         seconds: Wall time of all stages; `train_seconds` and so on, of those of one kind.
         train_iterations: Optimiser steps that the baseline spent; those of all recoveries likewise.
         metrics: All metrics of the last model.
@@ -85,6 +88,8 @@ class SummaryRow(_Part):
     latency_ratio_low: float | None
     latency_ratio_high: float | None
     latency_verdict: Literal["faster", "same", "slower", "not measurable"] | None
+    oracle_accuracy: float | None
+    reconstruction_mse: float | None
     seconds: float | None
     train_seconds: float | None
     prepare_seconds: float | None
@@ -92,6 +97,8 @@ class SummaryRow(_Part):
     recover_seconds: float | None
     evaluate_seconds: float | None
     measure_seconds: float | None
+    oracle_seconds: float | None
+    compare_seconds: float | None
     train_iterations: int | None
     recover_iterations: int | None
     metrics: dict[str, float | None] | None
@@ -135,7 +142,7 @@ def flatten(record: CellRecord) -> dict[str, Any]:
     """Returns the flat figures of a record, the fields of `SummaryRow`: what a report's row and a data frame need."""
     latency, final = record.latency, _last(record)
     size = final.size if final else None
-    base = record.baseline
+    base, comparison = record.baseline, record.comparison
     return {
         "cell": record.cell,
         "pipeline": record.pipeline,
@@ -167,6 +174,8 @@ def flatten(record: CellRecord) -> dict[str, Any]:
         "latency_ratio_low": latency.ratio_low if latency else None,
         "latency_ratio_high": latency.ratio_high if latency else None,
         "latency_verdict": latency.verdict if latency else None,
+        "oracle_accuracy": comparison.accuracy(record.protocol) if comparison else None,
+        "reconstruction_mse": comparison.reconstruction_mse if comparison else None,
         "seconds": record.seconds,
         **{f"{kind}_seconds": _seconds(record, kind) for kind in get_args(StageKind)},
         "train_iterations": _iterations(record, "train"),

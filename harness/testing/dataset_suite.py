@@ -34,12 +34,15 @@ class DatasetSuite(PluginSuite):
         dataset: Its name.
         options: Its options, e.g. where it lies.
         other_options: Options that make other data; the fingerprint must tell.
+        ignored_class: Name of the class that is ignored on purpose, e.g. an output for unlabelled pixels; by default
+            none is, because a class that is ignored by mistake is missing in every figure.
         samples: How many samples of each split are looked at.
     """
 
     dataset: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
     other_options: ClassVar[dict[str, Any]] = {}
+    ignored_class: ClassVar[str] = ""
     samples: ClassVar[int] = 16
 
     @classmethod
@@ -85,10 +88,11 @@ class DatasetSuite(PluginSuite):
         )
         require(all(weight >= 0 for weight in meta.class_weights), "a class weight is negative", "Weights are >= 0.")
         ignored = meta.ignore_index
+        found = "" if ignored is None or not 0 <= ignored < count else meta.classes[ignored]
         require(
-            ignored is None or not 0 <= ignored < count,
-            f"meta.ignore_index {ignored} is a class",
-            "Ignore a label that no class has, such as 255.",
+            found == self.ignored_class,
+            f"meta.ignore_index {ignored} is {f'the class {found!r}' if found else 'no class'}",
+            f"Ignore a label that no class has, such as 255; if a class is meant, state `ignored_class = {found!r}`.",
         )
 
     def test_splits_can_be_read(self) -> None:

@@ -80,6 +80,10 @@ class Surroundings:
             work=work,
             root=work,
             device=self.device,
+            paths={
+                "model": dict(self.choices.model(self.model).paths),
+                "dataset": dict(self.choices.dataset(self.dataset).paths),
+            },
         )
         return open_workbench(job, lambda done, total, text: None)
 

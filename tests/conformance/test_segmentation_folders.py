@@ -52,6 +52,14 @@ class TestCamVidWithPaintedMaps(OnDisk):
     other_options = {"jitter": 0.0}
 
 
+class TestCamVidWithTwelveClasses(OnDisk):
+    __test__ = True
+    dataset = "camvid"
+    options = {"height": 36, "width": 48, "classes": 12, "rotation": 20, "class_weights": [1.0] * 11 + [0.0]}
+    other_options = {"classes": 11, "class_weights": "none"}
+    ignored_class = "Unlabelled"
+
+
 class TestWildScenes(OnDisk):
     __test__ = True
     dataset = "wildscenes"

@@ -18,6 +18,18 @@ LATENCY = {
     "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6, "verdict": "faster", "rounds": 5, "batch_size": 1,
     "input_size": [8, 8], "dtype": "float32", "threads": 1, "runtime": "torch", "device": "cpu",
 }  # fmt: skip
+COMPARISON = {
+    "reconstruction_mse": 0.25, "images": 12, "convolutions_before": {"layers": 4, "channels": 40},
+    "convolutions_after": {"layers": 4, "channels": 20}, "oracle_of": "baseline", "metric": "score", "split": "val",
+    "samples": 16,
+    "layers": [
+        {
+            "layer": "first", "channels": 64, "analyzed": 64, "method_missing": "",
+            "method": {"channels": 64, "k": 12, "accuracy": 0.5, "chance": 0.1875, "correlation": 0.4},
+            "l1": {"channels": 64, "k": 12, "accuracy": 0.25, "chance": 0.1875, "correlation": 0.1},
+        },
+    ],
+}  # fmt: skip
 
 
 def make_stage(kind, label, **inputs):
@@ -94,6 +106,8 @@ def default_result(kind):
         "recover": {"size": small, "iterations": 20},
         "evaluate": {"metrics": {"score": 0.5}, "split": "test"},
         "measure": {"latency": LATENCY},
+        "oracle": {},
+        "compare": COMPARISON,
     }[kind]
 
 

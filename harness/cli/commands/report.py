@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import options
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,9 +33,27 @@ def report(
         str | None,
         typer.Option("--columns", help="Columns, e.g. method,ratio,retention; `all` for every one."),
     ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="A table of the classes instead, with what each model loses on them.")
+    ] = False,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric", help="With --per-class: which figure, e.g. accuracy.  [default: IoU]", show_default=False
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Report on results: one row a cell, the baseline first, failed cells included."""
+    if per_class:
+        from harness.cli.per_class import show_classes
+
+        refused = {"--sort": bool(sort), "--columns": columns is not None, "--out": out is not None}
+        show_classes(results, "json" if as_json else format_name, metric, refused)
+        return
+    if metric is not None:
+        message = "--metric: it is the figure of the table of classes"
+        raise UserError(message, "Add --per-class.")
     if not as_json and written_files(results, format_name, out, sort=sort, columns=columns):
         return
     show_report(results, format_name="json" if as_json else format_name, sort=sort, columns=columns)
@@ -47,7 +66,6 @@ def written_files(folder: Path, format_name: str, out: Path | None, *, sort: str
         UserError: There are no results or no such format, or flags are given that it has no use for.
         PluginError: The plugin of the format is broken.
     """
-    from harness.errors import UserError
     from harness.report.collection import collect_runs
     from harness.report.files import write_files, writes_files
     from harness.report.formats import RENDERERS, find_plugin

@@ -15,6 +15,7 @@ def run(
     task: options.Task = None,
     models: options.Models = None,
     datasets: options.Datasets = None,
+    data_root: options.DataRoot = None,
     methods: options.Methods = None,
     ratios: options.Ratios = None,
     ratio_of: options.RatioOf = None,
@@ -24,25 +25,24 @@ def run(
     no_controls: options.NoControls = False,
     protect: options.Protect = None,
     seeds: options.Seeds = None,
+    protocol: options.Protocol = None,
+    oracle_samples: options.OracleSamples = None,
+    oracle_layers: options.OracleLayers = None,
     deterministic: options.Deterministic = None,
     assignments: options.Assignments = None,
     checkpoint: options.Checkpoint = None,
     trust_checkpoint: options.TrustedCheckpoints = None,
     out: options.Out = None,
     visualizer: options.Visualizers = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Stages to run at once.")] = 1,
+    workers: options.Workers = 1,
+    loader_workers: options.LoaderWorkers = 0,
     device: options.Device = "auto",
     limit: options.Limit = None,
     skip_existing: options.Skip = True,
     retry: options.Retry = "interrupted",
     force: options.Force = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=1, help="Seconds a stage may take.", show_default="no limit")
-    ] = None,
-    fail_fast: Annotated[
-        bool,
-        typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run what it leaves."),
-    ] = False,
+    timeout: options.Timeout = None,
+    fail_fast: options.FailFast = False,
     expect_failures: Annotated[
         Path | None,
         typer.Option(
@@ -61,53 +61,26 @@ def run(
     Without models and data sets, the embedded demo ones are used.
     """
     given = locals()
-    from harness.cli.checkpoints import trusted_checkpoints
     from harness.cli.conclusion import conclude, expectations_of
-    from harness.cli.force import force_rule
-    from harness.cli.planning import plan_of
-    from harness.spec.visualizers import require_visualizers
+    from harness.cli.run_request import requested
 
-    visualizers = require_visualizers(visualizer or [])
-    plan, folder = plan_of(
-        benchmark,
-        options.grid_flags(given),
-        assignments,
-        checkpoint=checkpoint,
-        out=out,
-        device=device,
-        limit=limit,
-        disabled=options.names_of(disable),
-    )
-    trusted = trusted_checkpoints(plan.benchmark, trust_checkpoint or [])
+    request = requested(given)
+    plan, forced = request.plan, request.settings.force
     expectations = expectations_of(expect_failures, plan)
-    forced = force_rule(force, skip_existing=skip_existing)
     if dry_run:
         from harness.cli.commands.plan import show_plan
 
-        show_plan(plan, folder, retry=retry, force=forced, as_json=False)
+        show_plan(plan, request.folder, retry=retry, force=forced, as_json=False)
         return
     from rich.console import Console
 
     from harness.cli.cell_roles import tell_of_controls
     from harness.cli.config_files import warn_of_code
-    from harness.cli.retry import retry_rule
-    from harness.execution.run import RunSettings, carry_out
-    from harness.spec.config_path import is_config_path
+    from harness.execution.run import carry_out
     from harness.store.layout import Layout
 
-    settings = RunSettings(
-        workers=workers,
-        device=device,
-        disabled=options.names_of(disable),
-        force=forced,
-        retry=retry_rule(retry),
-        timeout=timeout,
-        fail_fast=fail_fast,
-        trusted=trusted,
-        visualizers=visualizers,
-    )
-    warn_of_code([model.name for model in plan.benchmark.models if is_config_path(model.name)])
+    warn_of_code(model.name for model in plan.benchmark.models)
     console = Console()
     tell_of_controls(plan, console)
-    outcome = carry_out(plan, Layout(folder), settings, console)
-    conclude(outcome, plan, expectations, folder, console, forced=forced is not None)
+    outcome = carry_out(plan, Layout(request.folder), request.settings, console)
+    conclude(outcome, plan, expectations, request.folder, console, forced=forced is not None)

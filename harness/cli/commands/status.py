@@ -60,7 +60,10 @@ def _show(inspection: Inspection) -> None:
     counts = Counter(cell.standing.state.replace("_", " ") for cell in inspection.cells)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     left = f"; about {duration(inspection.seconds)} to run" if inspection.seconds else ""
-    console.print(f"{len(inspection.cells)} cells: {told}{left}", highlight=False, markup=False)
+    cells = (
+        f"{len(inspection.cells)} cells: {told}{left}" if counts else "No cells: nothing but baselines was asked for."
+    )
+    console.print(cells, highlight=False, markup=False)
     for problem in inspection.problems:
         typer.echo(f"warning: {problem}", err=True)
 

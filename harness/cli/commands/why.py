@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
-from harness.errors import UserError
+from harness.cli.cell_choice import choose_cell
 
 if TYPE_CHECKING:
     from harness.execution.inspection import InspectedCell, Inspection
@@ -24,12 +24,7 @@ def why(
     as_json: options.Json = False,
 ) -> None:
     """Explain one cell: its stages, their identities and inputs, and what would make them run again."""
-    from harness.execution.inspection import inspect_folder
-    from harness.report.collection import find_runs
-    from harness.store.layout import Layout
-
-    inspections = [inspect_folder(Layout(folder)) for folder in find_runs(results)]
-    inspection, found = _choose(cell, inspections, results)
+    inspection, found = choose_cell(cell, results)
     if as_json:
         import json
 
@@ -39,25 +34,6 @@ def why(
         typer.echo(line)
     for problem in inspection.problems:
         typer.echo(f"warning: {problem}", err=True)
-
-
-def _choose(text: str, inspections: list[Inspection], results: Path) -> tuple[Inspection, InspectedCell]:
-    from harness.spec.suggestion import did_you_mean
-
-    if not text.strip():
-        message = "CELL: it is empty"
-        raise UserError(message, "Name a cell, e.g. by its pipeline; `bench status` shows all.")
-    cells = [(inspection, cell) for inspection in inspections for cell in inspection.cells]
-    exact = [found for found in cells if text in (found[1].name, found[1].pipeline)]
-    chosen = exact or [found for found in cells if text in found[1].name]
-    if not chosen:
-        message = f"{results}: there is no cell {text!r}"
-        raise UserError(message, did_you_mean(text, [cell.pipeline for _, cell in cells], "pipelines"))
-    if len(chosen) > 1:
-        message = f"{text!r} is a part of {len(chosen)} cells"
-        names = [f"{cell.name} ({inspection.layout.root})" for inspection, cell in chosen[:10]]
-        raise UserError(message, "Say which: " + "\n  ".join(names))
-    return chosen[0]
 
 
 def _lines(inspection: Inspection, cell: InspectedCell) -> Iterator[str]:

@@ -9,16 +9,19 @@ from typing import Any
 from mmengine.hooks import Hook
 from torch import nn
 
+from harness.engine.artifact import build_structure
 from harness.engine.backbone import load_backbone
 from harness.engine.budgeted import train_under
 from harness.engine.checkpoint import load_checkpoint, state_dict_of
+from harness.engine.foreign_names import under_own_names
 from harness.engine.freezing import FreezeHook
+from harness.engine.key_report import first_of
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.stages.models import save_output
 from harness.engine.weights import load_weights, require_finite
-from harness.engine.workbench import Workbench, load_model_plugin, model_config
+from harness.engine.workbench import Workbench, find_model, load_model_plugin, model_config
 from harness.errors import UserError
-from harness.plan.checkpoint import checkpoint_digest
+from harness.plan.checkpoint import checkpoint_fields, compressed_model
 from harness.registry import Options
 from harness.registry.starting import StartOptions
 from harness.spec.budget import TrainingBudget
@@ -36,32 +39,36 @@ def _train(bench: Workbench) -> dict[str, Any]:
     config = plugin.config(bench.meta)
     with seeded(derive_seed(bench.seed, "weights")):
         model = bench.task.build(config).to(bench.device)
-    outcome = train_under(bench, model, budget, "train", _start(model, plugin.options))
+    outcome = train_under(bench, model, budget, "train", _start(bench, model, plugin.options))
     return {"size": save_output(bench, _file(bench, config), model), **asdict(outcome)}
 
 
-def _start(model: nn.Module, options: Options) -> list[Hook]:
+def _start(bench: Workbench, model: nn.Module, options: Options) -> list[Hook]:
     """Gives the network what its options say that it starts from; returns the hooks that they ask for."""
     if not isinstance(options, StartOptions):
         return []
     if options.backbone_checkpoint:
-        load_backbone(model, Path(options.backbone_checkpoint))
+        load_backbone(model, Path(options.backbone_checkpoint), trusted=bench.job.trusted)
     return [FreezeHook(options.freeze, options.freeze_iterations)] if options.freeze else []
 
 
 def _load(bench: Workbench) -> dict[str, Any]:
     path, planned = bench.job.checkpoint, bench.parameters["checkpoint"]
-    if path is None or checkpoint_digest(path) != planned["sha256"]:
+    if path is None or checkpoint_fields(path) != planned:
         message = f"checkpoint {path}: was changed while the run was going on"
         raise UserError(message, "Run the same command again: what depends on it will be run anew.")
-    weights = state_dict_of(load_checkpoint(path, trusted=bench.job.trusted), str(path))
-    config = model_config(bench)
+    given = state_dict_of(load_checkpoint(path, trusted=bench.job.trusted), str(path))
+    file = compressed_model(path) or _file(bench, model_config(bench))
     with seeded(0):
-        model = bench.task.build(config)
-    source = f"checkpoint {path}"
-    require_finite(model, weights, source)
-    load_weights(model, weights, source)
-    size = save_output(bench, _file(bench, config), model.to(bench.device))
+        model = build_structure(file, bench.registry)
+    named = under_own_names(model.state_dict(), given, find_model(bench)[0].descriptor)
+    for line in (f"checkpoint {path}", *named.report.lines()):
+        bench.logger.info(line)
+    renamed = named.report.renamed
+    source = f"checkpoint {path}" + (f" ({len(renamed)} names renamed: {first_of(renamed, 1)})" if renamed else "")
+    require_finite(model, named.weights, source)
+    load_weights(model, named.weights, source)
+    size = save_output(bench, file, model.to(bench.device))
     return {"size": size, "iterations": None, "checkpoint": {**planned, "name": path.name}}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -21,7 +21,9 @@ from bench_pruning.compensation import compensate
 from bench_pruning.demand import Demand
 from bench_pruning.description import described
 from bench_pruning.descriptors import PRUNE, PruningOptions, SurgeryOptions
+from bench_pruning.descriptors.first_vss import AS_CORRECTED, NOT_IN_IT
 from bench_pruning.protection import protected_groups
+from bench_pruning.ranking import scores_by_layer
 from bench_pruning.recalibration import recalibrate
 from harness.errors import PluginError, UnsupportedOperationError, UserError
 from harness.registry.method import Compression, Compressor, Description, State, TransformStep
@@ -55,7 +57,15 @@ class PruningMethod(Compressor[SurgeryOptions]):
         class L1(PruningMethod):
             def score(self, group, statistics):
                 return group.filters().abs().sum(1)
+
+    Attributes:
+        seed: What stands for the method under protocol `seed`: the name of a score of the first VSS benchmark, or
+            `AS_CORRECTED`; empty where there is nothing.
+        seed_refusal: Why there is nothing.
     """
+
+    seed: ClassVar[str] = ""
+    seed_refusal: ClassVar[str] = NOT_IN_IT
 
     @abstractmethod
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
@@ -89,7 +99,11 @@ class PruningMethod(Compressor[SurgeryOptions]):
             TraceError: The model's channels cannot be followed.
             UnsupportedOperationError: No channel of the model can be removed.
             PluginError: `score` broke its contract.
+            UserError: The context's protocol does not have the method.
         """
+        acting = self.acting(context)
+        if acting is not self:
+            return acting.prepare(model, context)
         batch = next(context.calibration_batches(samples=TRIAL_SAMPLES))
         found = tried_trace(model, context.task, context.example_images(), batch, self.options.protect)
         _require_prunable(model, found)
@@ -126,8 +140,11 @@ class PruningMethod(Compressor[SurgeryOptions]):
         removed is checked before biases are compensated and statistics estimated anew, since both change the function.
 
         Raises:
-            UserError: The setting is no ratio in [0, 1).
+            UserError: The setting is no ratio in [0, 1), or the context's protocol does not have the method.
         """
+        acting = self.acting(context)
+        if acting is not self:
+            return acting.compress(model, setting, state, context)
         groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
         macs, protected = CostModel.from_json(state.data["macs"]), frozenset(state.data["protected"])
         demand = Demand.on(model, groups, of=context.ratio_of, macs=macs, protected=protected)
@@ -184,6 +201,31 @@ class PruningMethod(Compressor[SurgeryOptions]):
         """Returns the groups, what can go with them, and what must stay and why."""
         groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
         return described(model, groups, state.data, self.options)
+
+    def channel_scores(self, model: nn.Module, state: State, context: Context) -> dict[str, torch.Tensor]:
+        """Returns what was thought of each channel of each layer; see `Compressor.channel_scores`.
+
+        It is the score of the group that a channel belongs to, so that layers which share channels have equal scores.
+        Within a group those go first that have the lowest; a layer whose channels are of several groups may lose others
+        before its lowest. Layers that cannot lose a channel, protected ones included, are left out.
+        """
+        del context
+        protected = set(state.data["protected"])
+        groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
+        scores = {group.name: state.tensors[SCORES + group.name] for group in groups if group.name not in protected}
+        return scores_by_layer(model, groups, scores)
+
+    def acting(self, context: Context) -> PruningMethod:
+        """Returns what does the method's work under the context's protocol; itself unless that has scores of its own.
+
+        Raises:
+            UserError: The protocol does not have the method, or not what is asked of it.
+        """
+        if context.protocol != "seed" or self.seed == AS_CORRECTED:
+            return self
+        from bench_pruning.first_vss.method import FirstVSS  # a pruning method itself
+
+        return FirstVSS.standing_for(self, context)
 
     def _checked(self, group: ChannelGroup, scores: Any) -> torch.Tensor:
         """Returns the scores on the CPU.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.registry.dataset import DatasetMeta
+    from harness.registry.picture import Picture
 
 BACKGROUND = "background"
 """Name of the class that `foreground_mIoU` leaves out."""
@@ -129,6 +130,10 @@ class Segmentation(Task):
             "background": background,
         }
 
+    def evaluator_of(self, meta: DatasetMeta, metric: str) -> dict[str, Any]:
+        """Returns the same without boundaries, which take most of its time, where they are not asked for."""
+        return {**self.evaluator(meta), "boundaries": metric.startswith("boundary_f")}
+
     def metrics(self, raw: Mapping[str, float], meta: DatasetMeta) -> dict[str, float]:
         """Returns the evaluator's percentages as fractions 0..1.
 
@@ -139,6 +144,12 @@ class Segmentation(Task):
         del meta
         ours = {"mAcc": "mean_accuracy", "aAcc": "pixel_accuracy", "mDice": "mean_dice"}
         return {ours.get(key, key): float(value) / 100.0 for key, value in raw.items()}
+
+    def paint(self, models: Mapping[str, nn.Module], batch: Batch, meta: DatasetMeta) -> list[Picture]:
+        """Returns input, label and predictions of each sample in the colours of the classes, and their disagreement."""
+        from bench_segmentation.painting import paint
+
+        return paint(models, batch, meta)
 
 
 def initialize(network: nn.Module) -> None:

@@ -7,8 +7,16 @@ iterations an epoch, so 4600 and 2300.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from bench_segmentation.foreign_names import (
+    TORCHVISION_NAMES,
+    TRAINING_PARTS,
+    VSS_RESNET_NAMES,
+    VSS_SEGNET_NAMES,
+    VSS_UNET_NAMES,
+)
 from bench_segmentation.network_options import DeepLabOptions, ResNetSegmentorOptions, WidthOptions
 from harness.registry.descriptors import ModelDescriptor, Options
 
@@ -16,7 +24,9 @@ EPOCH = 372
 """Iterations of one pass over Cityscapes in batches of 8."""
 
 
-def _vss(name: str, summary: str, target: str, options: type[Options], lr: float = 0.01) -> ModelDescriptor:
+def _vss(
+    name: str, summary: str, target: str, options: type[Options], foreign_names: Mapping[str, str], lr: float = 0.01
+) -> ModelDescriptor:
     return ModelDescriptor(
         name=name,
         summary=summary,
@@ -25,6 +35,8 @@ def _vss(name: str, summary: str, target: str, options: type[Options], lr: float
         options=options,
         training=_budget(100, lr),
         recovery=_budget(50, lr / 2),
+        foreign_names=foreign_names,
+        training_parts=TRAINING_PARTS,
     )
 
 
@@ -42,12 +54,14 @@ DEEPLABV3_RESNET50 = _vss(
     "torchvision's DeepLabV3 on ResNet-50, 39.6 M parameters.",
     "resnet_segmentor:DeepLabV3ResNet50",
     DeepLabOptions,
+    TORCHVISION_NAMES,
 )
 DEEPLABV3_RESNET101 = _vss(
     "deeplabv3_resnet101",
     "torchvision's DeepLabV3 on ResNet-101, 58.6 M parameters.",
     "resnet_segmentor:DeepLabV3ResNet101",
     DeepLabOptions,
+    TORCHVISION_NAMES,
     lr=0.007,
 )
 FCN_RESNET50 = _vss(
@@ -55,12 +69,14 @@ FCN_RESNET50 = _vss(
     "torchvision's FCN on ResNet-50, 33.0 M parameters.",
     "resnet_segmentor:FCNResNet50",
     ResNetSegmentorOptions,
+    TORCHVISION_NAMES,
 )
 FCN_RESNET101 = _vss(
     "fcn_resnet101",
     "torchvision's FCN on ResNet-101, 51.9 M parameters.",
     "resnet_segmentor:FCNResNet101",
     ResNetSegmentorOptions,
+    TORCHVISION_NAMES,
     lr=0.007,
 )
 RESNET50_SEG = _vss(
@@ -68,12 +84,14 @@ RESNET50_SEG = _vss(
     "ResNet-50 at output stride 32 with an FCN head: coarse and cheap, 33.0 M parameters.",
     "resnet_segmentor:ResNet50Seg",
     ResNetSegmentorOptions,
+    VSS_RESNET_NAMES,
 )
 RESNET101_SEG = _vss(
     "resnet101_seg",
     "ResNet-101 at output stride 32 with an FCN head: coarse and cheap, 51.9 M parameters.",
     "resnet_segmentor:ResNet101Seg",
     ResNetSegmentorOptions,
+    VSS_RESNET_NAMES,
     lr=0.007,
 )
 SIMPLE_SEGNET = _vss(
@@ -81,6 +99,7 @@ SIMPLE_SEGNET = _vss(
     "A small SegNet: unpooling by the indices of pooling, 7.1 M parameters.",
     "encoder_decoders:SimpleSegNet",
     WidthOptions,
+    VSS_SEGNET_NAMES,
     lr=0.1,
 )
 VSS_UNET = _vss(
@@ -88,5 +107,6 @@ VSS_UNET = _vss(
     "U-Net of full width with transposed convolutions, 31.0 M parameters.",
     "encoder_decoders:TransposedUNet",
     WidthOptions,
+    VSS_UNET_NAMES,
     lr=0.1,
 )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bench_segmentation.foreign_names import TORCHVISION_NAMES, TRAINING_PARTS, WILDSCENES_UNET_NAMES
 from bench_segmentation.loss_options import LossName, LossOptions
 from bench_segmentation.network_options import DeepLabOptions, DropoutOptions, ResNetSegmentorOptions
 from harness.registry.descriptors import ModelDescriptor
@@ -109,6 +110,8 @@ DEEPLABV3_R101_WILDSCENES = ModelDescriptor(
     implementation="bench_segmentation.models.resnet_segmentor:DeepLabV3ResNet101WildScenes",
     task="segmentation",
     options=DeepLabWildScenesOptions,
+    foreign_names=TORCHVISION_NAMES,
+    training_parts=TRAINING_PARTS,
     training=_adamw(60, 1e-3, 0.01, {"type": "onecycle", "max_lr": 0.01, "final_div_factor": 1e3}),
     recovery=_adamw(15, 1e-3, 0.01, {"type": "onecycle", "max_lr": 2e-3, "final_div_factor": 1e3}),
 )
@@ -118,6 +121,8 @@ FCN_R50_WILDSCENES = ModelDescriptor(
     implementation="bench_segmentation.models.resnet_segmentor:FCNResNet50",
     task="segmentation",
     options=FCNWildScenesOptions,
+    foreign_names=TORCHVISION_NAMES,
+    training_parts=TRAINING_PARTS,
     # Warm restarts behind 10 and 30 of the 60 epochs.
     training=_adamw(60, 1e-3, 1e-4, {"type": "restarts", "first_period": 10 / 60, "period_factor": 2, "eta_min": 1e-6}),
     recovery=_adamw(15, 2e-4, 1e-4, {"type": "cosine"}),
@@ -128,6 +133,7 @@ UNET_WILDSCENES = ModelDescriptor(
     implementation="bench_segmentation.models.encoder_decoders:BilinearUNet",
     task="segmentation",
     options=UNetWildScenesOptions,
+    foreign_names=WILDSCENES_UNET_NAMES,
     training=_adamw(50, 5e-5, 0.01, {"type": "plateau", "patience": 5, "window": EPOCH}),
     recovery=_adamw(12, 5e-5, 0.01, {"type": "plateau", "patience": 2, "window": EPOCH}),
 )

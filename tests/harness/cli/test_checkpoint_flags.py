@@ -79,3 +79,25 @@ def test_nothing_is_trusted_that_was_not_said_to_be(bench, settings, tmp_path):
     assert plan.stages[0].checkpoint == tmp_path / "w.pth"
     assert plain.trusted == frozenset()
     assert trusting.trusted == {tmp_path / "w.pth"}
+
+
+def backbone(path, **keys):
+    entry = ", ".join(f"{key}: {value}" for key, value in {"backbone_checkpoint": path, **keys}.items())
+    return ("--set", f"models=[{{name: resnet50_seg, {entry}}}]")
+
+
+def test_a_backbone_can_be_trusted_too(bench, settings, tmp_path):
+    bench("run", *GRID, *backbone("w.pth"), "--trust-checkpoint", "link.pth")
+    ((plan, trusting),) = settings
+    assert trusting.trusted == {tmp_path / "w.pth"} == {plan.stages[0].foreign_weights}
+    assert {stage.foreign_weights for stage in plan.stages[1:]} == {None}
+
+
+def test_a_backbone_that_is_not_read_cannot_be_trusted(bench, tmp_path):
+    (tmp_path / "w.pth").rename(tmp_path / "other.pth")
+    (tmp_path / "w.pth").write_bytes(b"others")
+    both = backbone("w.pth", checkpoint="other.pth")
+    result = bench("run", *GRID, *both, "--trust-checkpoint", "w.pth")
+    assert result.exit_code == 2
+    assert "no model of the benchmark uses it" in result.output
+    (tmp_path / "other.pth").unlink()

@@ -24,7 +24,7 @@ GRID = ("--methods", "fpgm", "--ratios", "0.5")
         (["run", *GRID, "--retry", "ooom"], ["--retry", "'ooom'", "oom"]),
         (["plan", *GRID, "--retry", "none,oom"], ["--retry", "'none' stands alone"]),
         (["run", *GRID, "--force", "measur"], ["--force", "'measur' is not a stage", "did you mean 'measure'?"]),
-        (["plan", *GRID, "--force", "compres"], ["--force", "did you mean 'compress'?"]),
+        (["plan", *GRID, "--force", "compres"], ["--force", "did you mean 'compress'"]),
         (["run", *GRID, "--visualizer", "tensorbord"], ["--visualizer tensorbord", "Choose from local, tensorboard"]),
         (["status", "nowhere"], ["nowhere", "no such folder"]),
         (["why", "fpgm@0.5", "nowhere"], ["nowhere", "no such folder"]),

@@ -47,6 +47,19 @@ def test_every_grid_flag_reaches_the_plan(bench):
     assert content["results"] == "elsewhere"
 
 
+def test_the_oracle_is_asked_by_a_flag_and_not_with_zero_images(bench):
+    def planned(*flags):
+        content = json.loads(bench("plan", *GRID, "--json", *flags).output)
+        return {(stage["kind"], stage["identity"]) for cell in content["cells"] for stage in cell["stages"]}
+
+    plain = planned()
+    asked = sorted(kind for kind, _ in planned("--oracle-samples", "4") - plain)
+    assert asked == ["compare"] * 4 + ["oracle"]
+    assert planned("--oracle-samples", "4") == planned("--set", "oracle.samples=4") > plain
+    assert planned("--oracle-samples", "4", "--oracle-layers", "a,b") != planned("--oracle-samples", "4")
+    assert planned("--oracle-samples", "0") == plain
+
+
 def test_a_dry_run_shows_the_plan_and_does_nothing(bench):
     result = bench("run", *GRID, "--dry-run", "--limit", "2")
     assert result.exit_code == 0

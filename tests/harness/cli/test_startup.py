@@ -34,6 +34,7 @@ def modules_of(*arguments, cwd):
     [
         ["--help"],
         ["run", "--help"],
+        ["train", "--help"],
         ["check", "--help"],
         ["list"],
         ["list", "methods", "--json"],

@@ -53,7 +53,7 @@ def samples():
     return [{"x": one, "y": one.sum()[None]} for one in x]
 
 
-def run(model, budget, work, hooks=(), visualizers=()):
+def run(model, budget, work, hooks=(), visualizers=(), member=None, progress=lambda *told: None):
     loader = {
         "dataset": samples(),
         "sampler": {"type": "InfiniteSampler", "shuffle": True, "seed": 0},
@@ -63,5 +63,5 @@ def run(model, budget, work, hooks=(), visualizers=()):
     }
     return train(
         model, loader=loader, budget=budget, seed=1, scope="mmengine", name=work.name, work=work,
-        progress=lambda *told: None, hooks=hooks, visualizers=visualizers,
+        progress=progress, hooks=hooks, visualizers=visualizers, member=member,
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """Stage `train` with a given checkpoint."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
@@ -7,13 +9,14 @@ from test_engine_parts import bench, file, job, model  # noqa: F401  (fixtures)
 from harness.engine.artifact import load_model, save_model
 from harness.engine.stages import run_stage
 from harness.errors import ShapeMismatchError, UserError
-from harness.plan.checkpoint import checkpoint_digest
+from harness.plan.checkpoint import checkpoint_digest, checkpoint_fields
 
 
 @pytest.fixture
 def load(job):  # noqa: F811
     def run(path, digest=None, **settings):
-        parameters = {**job.fields.parameters, "checkpoint": {"sha256": digest or checkpoint_digest(path)}}
+        stated = {"sha256": digest} if digest else checkpoint_fields(path)
+        parameters = {**job.fields.parameters, "checkpoint": stated}
         for unused in ("seed", "training", "protocol"):
             del parameters[unused]
         fields = job.fields.model_copy(update={"kind": "train", "parameters": parameters})
@@ -39,6 +42,16 @@ def test_an_artifact_is_a_checkpoint_too(load, bench, model, file, tmp_path):  #
     assert load(tmp_path / "given")["checkpoint"]["name"] == "given"
     loaded = load_model(tmp_path / "model", bench.registry).model.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
+
+
+def test_the_artifact_of_a_compressed_model_is_rebuilt_as_it_was(load, bench, model, tmp_path):  # noqa: F811
+    pruned = Path(__file__).parents[2] / "fixtures" / "artifacts" / "v1"
+    result = load(pruned)
+    assert result["size"]["params"] < sum(parameter.numel() for parameter in model.parameters())
+    before, after = load_model(pruned, bench.registry), load_model(tmp_path / "model", bench.registry)
+    assert after.file == before.file
+    weights = after.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in before.model.state_dict().items())
 
 
 def test_one_that_was_changed_since_planning_is_refused(load, model, tmp_path):  # noqa: F811

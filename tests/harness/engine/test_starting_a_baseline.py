@@ -6,6 +6,7 @@ import torch
 from harness.engine.artifact import load_model
 from harness.engine.stages import run_stage
 from harness.engine.workbench import load_model_plugin, open_workbench
+from harness.errors import UserError
 from harness.plan.job import StageJob
 from harness.plan.plan import make_plan
 from harness.registry import discover
@@ -34,6 +35,7 @@ def job(tmp_path):
             work=tmp_path,
             root=tmp_path,
             device="cpu",
+            paths={role: dict(paths) for role, paths in stage.paths.items()},
         )
 
     return make
@@ -63,3 +65,27 @@ def test_the_content_of_the_file_makes_another_baseline(job, tmp_path):
         torch.save({"conv1.weight": torch.full((2, 3, 7, 7), value)}, tmp_path / "w.pth")
         identities.append(job(backbone_checkpoint=str(tmp_path / "w.pth")).identity)
     assert len({*identities, job().identity}) == 3
+
+
+def test_a_backbone_is_unpickled_without_restrictions_only_if_it_is_trusted(job, tmp_path):
+    weights = {"conv1.weight": torch.full((2, 3, 7, 7), 0.5)}
+    torch.save({"state_dict": weights, "odd": torch.nn.Linear(1, 1)}, tmp_path / "odd.pth")
+    asked = job(backbone_checkpoint=str(tmp_path / "odd.pth"), freeze="backbone.*")
+    with pytest.raises(UserError, match="Linear") as caught:
+        run_stage(asked, quiet)
+    assert f"--trust-checkpoint {tmp_path / 'odd.pth'}" in caught.value.hint
+    trusting = asked.model_copy(update={"trusted": True})
+    assert run_stage(trusting, quiet)["iterations"] == 1
+
+
+def test_where_the_file_lies_is_not_in_the_identity(job, tmp_path):
+    jobs = []
+    for name in ("a.pth", "b.pth"):
+        torch.save({"conv1.weight": torch.zeros(2, 3, 7, 7)}, tmp_path / "w.pth")
+        (tmp_path / "w.pth").rename(tmp_path / name)
+        jobs.append(job(backbone_checkpoint=str(tmp_path / name)))
+    assert jobs[0].identity == jobs[1].identity
+    assert [made.paths["model"]["backbone_checkpoint"] for made in jobs] == [
+        str(tmp_path / name) for name in ("a.pth", "b.pth")
+    ]
+    assert str(tmp_path) not in jobs[0].fields.model_dump_json()

@@ -17,6 +17,7 @@ METHODS |= {
     name: MethodDescriptor(name=name, summary="", implementation="x:Y", family="recovery", kind="recovery")
     for name in ("finetune", "none")
 }
+NOT_ASKED = {"comparison": "the benchmark has no oracle section"}
 RECOVERED = [{"score": 0.8}, {"score": 0.2}, {"score": 0.6}]
 
 
@@ -48,7 +49,7 @@ def test_a_complete_cell_has_its_figures_and_nothing_is_missing(layout):
     assert record.latency.verdict == "faster"
     assert [check.step for check in record.checks] == ["l1@0.5"]
     assert {stage.kind: stage.iterations for stage in record.stages if stage.iterations} == {"train": 70, "recover": 20}
-    assert record.missing == {}
+    assert record.missing == NOT_ASKED
 
 
 def test_retention_is_the_inverse_where_lower_is_better(layout):
@@ -65,7 +66,7 @@ def test_decibels_have_a_delta_and_no_retention(layout):
     record = record_of(layout, planned, unit="dB")
     assert record.retention is None
     assert record.delta == pytest.approx(-2)
-    assert record.missing == {"retention": "a ratio of decibels means nothing"}
+    assert record.missing == {**NOT_ASKED, "retention": "a ratio of decibels means nothing"}
 
 
 def test_a_baseline_of_zero_has_no_ratio(layout):
@@ -82,7 +83,7 @@ def test_without_recovery_there_is_nothing_after_it(layout):
     record = record_of(layout, planned)
     assert (record.before_recovery, record.after_recovery) == (0.4, None)
     assert record.retention == pytest.approx(0.5)
-    assert record.missing == {"after_recovery": "the pipeline has no recovery"}
+    assert record.missing == {**NOT_ASKED, "after_recovery": "the pipeline has no recovery"}
 
 
 def test_two_compressors_with_a_recovery_between_them(layout):
@@ -91,7 +92,7 @@ def test_two_compressors_with_a_recovery_between_them(layout):
     record = record_of(layout, planned)
     assert (record.before_recovery, record.after_recovery) == (0.5, 0.7)  # of the last recovery
     assert record.retention == pytest.approx(0.5)  # of the last model
-    assert set(record.missing) == {"target"}
+    assert set(record.missing) == {"comparison", "target"}
 
 
 def test_reductions_of_channels_are_each_of_what_was_left(layout):
@@ -104,7 +105,8 @@ def test_reductions_of_channels_are_each_of_what_was_left(layout):
     assert record.achieved.channels == pytest.approx(0.6)
     assert record.target is None
     assert record.missing == {
-        "target": "the pipeline has several compressors, or removes nothing that its ratio is about"
+        **NOT_ASKED,
+        "target": "the pipeline has several compressors, or removes nothing that its ratio is about",
     }
     states = states_of(layout, planned)
     states.set(compressed[1], "failed", Failure(kind="oom", message="too big"))
@@ -164,6 +166,7 @@ def test_a_metric_that_the_evaluator_leaves_open_says_so(layout):
     complete_cell(layout, planned, [{"score": 0.8}, {"score": 0.4}, {"score": None, "other": None}])
     record = record_of(layout, planned)
     assert record.missing == {
+        **NOT_ASKED,
         "steps.1.metrics.score": "not defined by the evaluator",
         "steps.1.metrics.other": "not defined by the evaluator",
         "after_recovery": "score is not defined by the evaluator",

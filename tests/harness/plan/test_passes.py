@@ -232,13 +232,16 @@ def test_the_record_has_the_setting_asked_for_and_a_step_a_pass(registry, tmp_pa
     assert sum(stage.iterations for stage in record.stages if stage.kind == "recover") == 60
     assert record.target.missed, "each pass of this invented method takes the whole ratio"
     assert record.target.reason == "each pass keeps whole channels, and what it cannot remove adds up"
-    assert record.missing == {}
+    assert record.missing == {"comparison": "the benchmark has no oracle section"}
 
 
 def test_the_record_without_recovery(registry, tmp_path):
     _, record = recorded(registry, Layout(tmp_path), "peel@0.5(steps=2)+nothing")
     assert record.before_recovery == record.steps[-1].metrics["score"]
-    assert record.missing == {"after_recovery": "the pipeline has no recovery"}
+    assert record.missing == {
+        "after_recovery": "the pipeline has no recovery",
+        "comparison": "the benchmark has no oracle section",
+    }
 
 
 @pytest.mark.parametrize(

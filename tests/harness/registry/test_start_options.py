@@ -41,3 +41,8 @@ def test_a_duration_needs_something_frozen():
     with pytest.raises(ValidationError, match="nothing is frozen"):
         StartOptions(freeze_iterations=3)
     assert StartOptions(freeze=("backbone.*",), freeze_iterations=3).backbone_sha256 == ""
+
+
+def test_a_digest_without_a_file_is_a_mistake():
+    with pytest.raises(ValidationError, match="no backbone_checkpoint whose content"):
+        StartOptions(backbone_sha256="0" * 64)

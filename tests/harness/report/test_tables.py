@@ -1,4 +1,5 @@
 import pytest
+from cells import COMPARISON
 from records import make_record
 
 from harness.report.choice import default_columns
@@ -7,6 +8,7 @@ from harness.report.columns import COLUMNS, MISSING, choose_columns
 from harness.report.formats import cell_text, heading, markdown
 from harness.report.rows import make_rows
 from harness.report.terminal import split_columns
+from harness.store.comparison import Comparison
 from harness.store.layout import Layout
 from harness.store.record import MetricInfo, TargetResult, write_record
 
@@ -53,6 +55,22 @@ def test_a_missed_target_is_marked(tmp_path):
     status, column = COLUMNS["status"], COLUMNS["target_missed"]
     assert [cell_text(status, row) for row in (met, missed)] == ["complete", "complete, target missed"]
     assert [cell_text(column, row) for row in (met, missed)] == [MISSING, "yes"]
+
+
+def test_what_the_oracle_says_is_shown_where_it_was_asked(tmp_path):
+    unranked = {**COMPARISON["layers"][0], "layer": "second", "method": None, "method_missing": "it ranks nothing"}
+    compared = Comparison.model_validate({**COMPARISON, "layers": [*COMPARISON["layers"], unranked]})
+    record = make_record("l1@0.5")
+    shown = ["oracle_accuracy", "reconstruction_mse"]
+    assert not set(shown) & set(default_columns(rows_of(tmp_path, record)))
+    rows = rows_of(tmp_path, record.model_copy(update={"comparison": compared}), make_record("fpgm@0.5"))
+    names = default_columns(rows)
+    assert [name for name in names if name in shown] == shown
+    assert names.index("latency_ratio") < names.index("oracle_accuracy") < names.index("prepare_seconds")
+    texts = [[cell_text(COLUMNS[name], row) for name in shown] for row in rows]
+    assert texts == [[MISSING, MISSING], [MISSING, MISSING], ["50.0%", "0.25"]]
+    original = record.model_copy(update={"comparison": compared, "protocol": "seed"})
+    assert cell_text(COLUMNS["oracle_accuracy"], rows_of(tmp_path, original)[-1]) == "25.0%"
 
 
 def final(pipeline, score, **changes):

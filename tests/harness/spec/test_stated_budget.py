@@ -19,6 +19,7 @@ CHANGES = {
     "clip_norm": 1.0,
     "accumulate": 2,
     "activation_checkpointing": ["backbone.layer1"],
+    "processes": 2,
 }
 SCHEDULE_CHANGES = {
     "pct_start": 0.4,
@@ -72,3 +73,10 @@ def test_onecycle_takes_no_warmup():
     with pytest.raises(UserError, match="schedule.warmup: 100 iterations") as raised:
         completed_budget(TrainingBudget.model_validate({"schedule": {"warmup": 100}}), {})
     assert "pct_start" in raised.value.hint
+
+
+@pytest.mark.parametrize(("written", "batch"), [({"processes": 3}, 16), ({"processes": 4, "batch_size": 6}, 6)])
+def test_processes_share_a_batch_evenly(written, batch):
+    with pytest.raises(UserError, match=f"processes: {written['processes']} cannot share a batch of {batch} evenly"):
+        completed_budget(TrainingBudget.model_validate(written), {})
+    assert completed_budget(TrainingBudget.model_validate({**written, "batch_size": 12}), {}).batch_size == 12

@@ -7,6 +7,7 @@ from records import make_record
 
 from harness.errors import UserError
 from harness.plan.identity import StageFields, identity_of
+from harness.store.comparison import NO_ORACLE
 from harness.store.layout import Layout
 from harness.store.record import RECORD_SCHEMA, find_records, read_record, read_records, upgrade, write_record
 from harness.store.sealed import write_sealed
@@ -117,10 +118,23 @@ def test_every_released_schema_has_a_fixture(folder, newest):
 def test_an_upgraded_record_says_what_the_old_one_said():
     raw = json.loads((FIXTURES / "records" / "v1.json").read_text(encoding="utf-8"))
     before = json.dumps(raw)
-    assert upgrade(raw) == {**raw, "schema_version": RECORD_SCHEMA}
+    unasked = {"comparison": None, "missing": {**raw["missing"], "comparison": NO_ORACLE}}
+    assert upgrade(raw) == {**raw, **unasked, "schema_version": RECORD_SCHEMA}
     assert json.dumps(raw) == before
     read = read_record(FIXTURES / "records" / "v1.json").model_dump(mode="json")
-    assert read == {**raw, "schema_version": RECORD_SCHEMA, "target": None}
+    assert read == {**raw, **unasked, "schema_version": RECORD_SCHEMA, "target": None}
+
+
+def test_a_record_from_before_the_oracle_says_what_one_of_today_says_that_nobody_asked(tmp_path):
+    layout = Layout(tmp_path)
+    record = make_record("fpgm@0.5+finetune")
+    today = record.model_copy(update={"missing": {"comparison": NO_ORACLE, "delta": "it is invented"}})
+    content = today.model_dump(mode="json")
+    del content["comparison"], content["missing"]["comparison"]
+    path = layout.record(record.cell)
+    path.parent.mkdir(parents=True)
+    write_sealed(path, content)
+    assert read_record(path) == today
 
 
 def test_a_damaged_record_hides_no_other(tmp_path):

@@ -46,6 +46,13 @@ def test_an_input_size_of_nothing(failing_dataset):
     assert "meta.input_size is (0, 8)" in failing_dataset("size")["facts_are_sane"]
 
 
+def test_a_class_may_be_ignored_on_purpose_by_its_name(failing_dataset):
+    assert failing_dataset("ignored", ignored_class="c") == {}
+    assert "is the class 'c'" in failing_dataset("ignored", ignored_class="b")["facts_are_sane"]
+    assert "ignored_class = 'c'" in failing_dataset("ignored")["facts_are_sane"]
+    assert "ignore_index None is no class" in failing_dataset("", ignored_class="c")["facts_are_sane"]
+
+
 def test_a_fingerprint_that_knows_no_options(failing_dataset):
     failed = failing_dataset("", other_options={"wrong": "fingerprint"})
     assert failed == {}, "`dots` is another fingerprint than `dots `"

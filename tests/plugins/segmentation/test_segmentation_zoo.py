@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -149,3 +150,30 @@ def test_the_weights_of_a_mask_classifier_follow_the_number_of_classes(meta):
     adapted = adapt(model, meta, "mmseg::x")["decode_head"]
     assert adapted["num_classes"] == len(meta.classes)
     assert adapted["loss_cls"]["class_weight"] == [1.0] * len(meta.classes) + [0.1]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "mask2former/mask2former_r50_8xb2-160k_ade20k-512x512",
+        "maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512",
+        "knet/knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512",
+    ],
+)
+def test_the_ignored_label_reaches_heads_of_every_kind(member, meta):
+    head = config(member, replace(meta, ignore_index=7))["decode_head"]
+    assert head.get("kernel_generate_head", head)["ignore_index"] == 7
+
+
+@pytest.mark.ops
+def test_mask2former_makes_no_mask_of_the_ignored_label(meta, task):
+    pytest.importorskip("mmdet")
+    pytest.importorskip("mmcv._ext")
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    model = task.build(config("mask2former/mask2former_r50_8xb2-160k_ade20k-512x512", replace(meta, ignore_index=7)))
+    labels = torch.tensor([[[0, 7], [3, 3]]])
+    sample = SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo={"img_shape": (2, 2)})
+    instances, _ = model.decode_head._seg_data_to_instance_data([sample])
+    assert instances[0].labels.tolist() == [0, 3]

@@ -112,6 +112,8 @@ class FGP(ClassSupport):
     Source: as `ClassSupport`.
     """
 
+    seed = "fgp"
+
     options: FGPOptions
 
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:

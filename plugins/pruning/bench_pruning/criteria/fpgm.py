@@ -27,6 +27,8 @@ class FPGM(PruningMethod):
     Acceleration (CVPR 2019), section 3.3.
     """
 
+    seed = "fpgm"
+
     options: FPGMOptions
 
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:

@@ -18,6 +18,8 @@ class L1(PruningMethod):
     Source: Li et al., Pruning Filters for Efficient ConvNets (ICLR 2017), section 3.1.
     """
 
+    seed = "l1"
+
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
         """Returns the L1 norm of each channel's filters, [C]."""
         del statistics

@@ -19,6 +19,8 @@ class L2(PruningMethod):
     Filter Pruning (IJCAI 2018), equation 2 with p = 2.
     """
 
+    seed = "l2"
+
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
         """Returns the L2 norm of each channel's filters, [C]."""
         del statistics

@@ -25,6 +25,8 @@ class Random(PruningMethod):
     layer do not depend on which others exist.
     """
 
+    seed = "random"
+
     def collect(self, model: nn.Module, groups: Sequence[BoundGroup], context: Context) -> Statistics:
         """Returns the seed that the groups' generators are derived from."""
         del model, groups

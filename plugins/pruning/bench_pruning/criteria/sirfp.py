@@ -57,6 +57,8 @@ class SIRFP(PruningMethod):
     2025), algorithm 1; the edges, the weights and the gradients from the authors' code.
     """
 
+    seed = "sirfp"
+
     options: SIRFPOptions
 
     def collect(self, model: nn.Module, groups: Sequence[BoundGroup], context: Context) -> Statistics:

@@ -36,6 +36,8 @@ class Slimming(PruningMethod):
     Source: Liu et al., Learning Efficient Convolutional Networks through Network Slimming (ICCV 2017), equation 1.
     """
 
+    seed = "slimming"
+
     options: SlimmingOptions
 
     def prepare(self, model: nn.Module, context: Context) -> State:
@@ -44,7 +46,10 @@ class Slimming(PruningMethod):
         Raises:
             NonFiniteLossError: The training diverged.
             UnsupportedOperationError: The model has no normalisation with a scale, or no channel can be removed.
+            UserError: See `PruningMethod.prepare`.
         """
+        if self.acting(context) is not self:  # which trains nothing
+            return super().prepare(model, context)
         if not scales(model):
             message = f"{type(model).__name__} has no normalisation with a scale, which slimming ranks channels by"
             raise UnsupportedOperationError(message, "Use a criterion that needs none, such as l2 or taylor.")
@@ -59,6 +64,8 @@ class Slimming(PruningMethod):
 
     def compress(self, model: nn.Module, setting: Setting | None, state: State, context: Context) -> Compression:
         """Returns the sparse model without the channels of smallest scale; see `PruningMethod.compress`."""
+        if self.acting(context) is not self:
+            return super().compress(model, setting, state, context)
         stored = {name: value for name, value in state.tensors.items() if name.startswith(WEIGHTS)}
         model.load_state_dict({name.removeprefix(WEIGHTS): value for name, value in stored.items()})
         found = super().compress(model, setting, state, context)

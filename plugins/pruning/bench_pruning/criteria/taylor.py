@@ -46,6 +46,8 @@ class Taylor(PruningMethod):
     Source: Molchanov et al., Importance Estimation for Neural Network Pruning (CVPR 2019), equations 5 to 8.
     """
 
+    seed = "taylor"
+
     options: TaylorOptions
 
     def collect(self, model: nn.Module, groups: Sequence[BoundGroup], context: Context) -> Statistics:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench_pruning.descriptors.first_vss import AS_CORRECTED
 from bench_pruning.method import PruningMethod, Statistics
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Uniform(PruningMethod):
     does not matter, for its default recovery trains from fresh weights; the first make the result independent of
     weights, data and seed.
     """
+
+    seed = AS_CORRECTED
 
     def score(self, group: BoundGroup, statistics: Statistics) -> torch.Tensor:
         """Returns C, C - 1, ..., 1: the later channel goes first, [C]."""

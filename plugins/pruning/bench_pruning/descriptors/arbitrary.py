@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from bench_pruning.descriptors.common import pruning_method
+from typing import ClassVar
+
+from bench_pruning.descriptors.common import PruningOptions, pruning_method
 from harness.registry.descriptors import Publication
+
+
+class UniformOptions(PruningOptions):
+    """Options of uniform widths, which protocol `seed` leaves as they are."""
+
+    seed_options: ClassVar[frozenset[str]] = frozenset(PruningOptions.model_fields)
+
 
 RANDOM = pruning_method(
     name="random",
     summary="Channels drawn at random: the baseline that a criterion has to beat.",
     implementation="bench_pruning.criteria.random:Random",
     needs=frozenset(),
+    seed_refusal="",
     controls=(),
 )
 UNIFORM = pruning_method(
@@ -23,7 +33,11 @@ UNIFORM = pruning_method(
         note="Kept channels are tests; trained for the benchmark's recovery budget, where Scratch-E has as many epochs "
         "as the large model.",
     ),
+    options=UniformOptions,
     default_recovery="scratch",
+    seed_recovery=None,
+    seed_refusal="",
+    seed_targets=("channels", "params", "macs"),
     needs=frozenset(),
     controls=(),
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from harness.registry.descriptors import (
-    IterativeOptions,
-    MethodDescriptor,
-    Options,
-)
+from bench_pruning.descriptors.first_vss import PruningDescriptor, refusal_of_options
+from harness.registry.descriptors import IterativeOptions, Options
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 RULES = "bench_pruning.rules"
 """Entry-point group of further rules of modules."""
@@ -21,7 +21,13 @@ model with the same fine-tuning, each under the budget of one recovery."""
 
 
 class SurgeryOptions(Options):
-    """What any choice of channels respects, and what is done about those that go; the same for every method."""
+    """What any choice of channels respects, and what is done about those that go; the same for every method.
+
+    Attributes:
+        seed_options: Names of the options that have a meaning under protocol `seed`.
+    """
+
+    seed_options: ClassVar[frozenset[str]] = frozenset({"protect", "bias_compensation", "recalibrate", "steps"})
 
     compress_options: ClassVar[frozenset[str]] = frozenset(
         {"round_to", "min_channels", "max_ratio", "bias_compensation", "recalibrate"}
@@ -54,6 +60,17 @@ class SurgeryOptions(Options):
         """Takes a single pattern, written without the comma that makes a list of it."""
         return (value,) if isinstance(value, str) else value
 
+    def under(self, protocol: str) -> Self:
+        """Returns the options as a protocol has them.
+
+        Raises:
+            UserError: Protocol `seed` would ignore some that were written.
+        """
+        ignored = sorted(self.model_fields_set - self.seed_options)
+        if protocol == "seed" and ignored:
+            raise refusal_of_options(ignored)
+        return super().under(protocol)
+
 
 class PruningOptions(SurgeryOptions, IterativeOptions):
     """How many channels each layer loses to a ratio; the same for every criterion."""
@@ -74,23 +91,24 @@ VERIFIED = "Kept channels of layers that share none equal an independent computa
 """Begins the notes of methods that `tests/fixtures/kept_channels` is about."""
 
 
-def pruning_method(*, name: str, summary: str, implementation: str, **overrides: Any) -> MethodDescriptor:
+def pruning_method(*, name: str, summary: str, implementation: str, **overrides: Any) -> PruningDescriptor:
     """Returns the descriptor of a pruning criterion.
 
     Args:
         name: The name users type.
         summary: One line for `bench list`.
         implementation: `"package.module:Class"` of a `bench_pruning.method.PruningMethod`.
-        overrides: Further fields of `MethodDescriptor`, e.g. `needs` or `options`.
+        overrides: Further fields of the descriptor, e.g. `needs` or `options`.
     """
     defaults: dict[str, Any] = {
         "family": "pruning",
         "axis": "ratio",
         "options": PruningOptions,
         "default_recovery": "finetune",
+        "seed_recovery": "none",  # the first benchmark measured what pruning leaves
         "has_prepare": True,
         "ratio_targets": ("channels", "params", "macs"),
         "extended_by": (RULES,),
         "controls": CONTROLS,
     }
-    return MethodDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})
+    return PruningDescriptor(name=name, summary=summary, implementation=implementation, **{**defaults, **overrides})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from bench_pruning.descriptors.common import CONTROLS, RULES, SurgeryOptions
-from harness.registry.descriptors import MethodDescriptor, Publication
+from bench_pruning.descriptors.first_vss import NOT_SPECIFIED, PruningDescriptor
+from harness.registry.descriptors import Publication
 
 if TYPE_CHECKING:
     from harness.registry.descriptors import Options
@@ -57,7 +58,7 @@ class DMCPOptions(SurgeryOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DMCPDescriptor(MethodDescriptor):
+class DMCPDescriptor(PruningDescriptor):
     """DMCP, which searches anew for every target."""
 
     def prepare_key(self, setting: Setting | None, options: Options) -> Any:
@@ -74,6 +75,8 @@ DMCP = DMCPDescriptor(
     axis="ratio",
     options=DMCPOptions,
     default_recovery="scratch",
+    seed_recovery="none",
+    seed_refusal=NOT_SPECIFIED,
     has_prepare=True,
     needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),
     ratio_targets=("channels", "params", "macs"),

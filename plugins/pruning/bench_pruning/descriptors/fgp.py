@@ -59,6 +59,7 @@ FGP = pruning_method(
         "layers; the public text says no more than the released code, which does not run.",
     ),
     options=FGPOptions,
+    seed_refusal="",
     needs=NEEDS,
 )
 FGP_THRESHOLD = pruning_method(

@@ -32,4 +32,5 @@ FPGM = pruning_method(
         "training; filters of layers that share channels stand side by side.",
     ),
     options=FPGMOptions,
+    seed_refusal="",
 )

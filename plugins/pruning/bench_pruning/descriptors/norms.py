@@ -16,6 +16,7 @@ L1 = pruning_method(
         note="Toy numbers and scale behaviour are tests; layers that share channels are scored "
         "together, the paper prunes only those that share none.",
     ),
+    seed_refusal="",
 )
 L2 = pruning_method(
     name="l2",
@@ -27,6 +28,7 @@ L2 = pruning_method(
         fidelity="adapted",
         note="As l1.",
     ),
+    seed_refusal="",
 )
 GROUP_L1 = pruning_method(
     name="group_l1",

@@ -55,5 +55,6 @@ SIRFP = pruning_method(
         "loss.",
     ),
     options=SIRFPOptions,
+    seed_refusal="",
     needs=frozenset({"weights", "forward", "gradients", "samples"}),
 )

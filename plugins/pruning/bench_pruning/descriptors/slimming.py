@@ -41,6 +41,7 @@ SLIMMING = pruning_method(
         "scales stay.",
     ),
     options=SlimmingOptions,
+    seed_refusal="",
     needs=frozenset({"weights", "forward", "gradients", "samples", "training"}),
     # Its sparse training is by default as long as a recovery: random channels with both are the control at its total.
     controls=(*CONTROLS, "random+finetune+finetune"),

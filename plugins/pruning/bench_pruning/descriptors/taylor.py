@@ -40,5 +40,6 @@ TAYLOR = pruning_method(
         "average.",
     ),
     options=TaylorOptions,
+    seed_refusal="",
     needs=frozenset({"weights", "forward", "gradients", "samples"}),
 )

@@ -12,12 +12,14 @@ from bench_pruning.channels.copying import copied
 from bench_pruning.channels.costs import CostModel
 from bench_pruning.channels.groups import ChannelGroup
 from bench_pruning.demand import Demand
+from bench_pruning.descriptors.first_vss import NOT_SPECIFIED
 from bench_pruning.dmcp.chain import Chain, split
 from bench_pruning.dmcp.selection import Found, drawn_network, expected_network, fitted
 from bench_pruning.dmcp.supernet import Supernet
 from bench_pruning.limits import fewest_kept
 from bench_pruning.method import PruningMethod, Statistics, ratio_from
 from bench_pruning.places import gate_places
+from bench_pruning.ranking import scores_by_layer
 from harness.registry.method import State
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class DMCP(PruningMethod):
     Source: Guo et al., DMCP: Differentiable Markov Channel Pruning for Neural Networks (CVPR 2020).
     """
 
+    seed_refusal = NOT_SPECIFIED
+
     options: DMCPOptions
 
     def prepare(self, model: nn.Module, context: Context) -> State:
@@ -60,12 +64,11 @@ class DMCP(PruningMethod):
         Raises:
             NonFiniteLossError: The training diverged.
             UnsupportedOperationError: No channel can be removed, or the network's outputs are no classes.
+            UserError: See `PruningMethod.prepare`.
         """
         ratio = ratio_from(context.prepare_key)
         state = super().prepare(model, context)
-        groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
-        macs, protected = CostModel.from_json(state.data["macs"]), frozenset(state.data["protected"])
-        demand = Demand.on(model, groups, of=context.ratio_of, macs=macs, protected=protected)
+        groups, demand = _demand(model, state, context)
         batch = next(context.calibration_batches(samples=2))
         places = gate_places(copied(model), groups, lambda probe: context.loss(probe, copy.deepcopy(batch)))
         uncalled = [
@@ -109,6 +112,18 @@ class DMCP(PruningMethod):
             chosen = drawn_network(found, ratio, context.generator("widths"))
         chosen.details["search"] |= {"iterations": state.data["search_iterations"], "shift": shift}
         return chosen
+
+    def channel_scores(self, model: nn.Module, state: State, context: Context) -> dict[str, torch.Tensor]:
+        """Returns the probability that the search gives each channel of each layer to stay; the first have 1.
+
+        Layers that have no chain are left out.
+        """
+        groups, demand = _demand(model, state, context)
+        chains = {name: chain for name, chain in self._chains(demand).items() if ALPHA + name in state.tensors}
+        gates = {
+            name: chain.gates(state.tensors[ALPHA + name], self.options.probability) for name, chain in chains.items()
+        }
+        return scores_by_layer(model, groups, gates)
 
     def _chains(self, demand: Demand) -> dict[str, Chain]:
         """Returns the chains of the groups that may lose channels."""
@@ -164,3 +179,10 @@ class DMCP(PruningMethod):
             seed=context.generator("widths of the search").initial_seed(),
             alpha=alpha,
         ).to(context.device)
+
+
+def _demand(model: nn.Module, state: State, context: Context) -> tuple[list[ChannelGroup], Demand]:
+    """Returns the groups of a state, and the demand on its model."""
+    groups = [ChannelGroup.from_json(group) for group in state.data["groups"]]
+    macs, protected = CostModel.from_json(state.data["macs"]), frozenset(state.data["protected"])
+    return groups, Demand.on(model, groups, of=context.ratio_of, macs=macs, protected=protected)

@@ -51,18 +51,21 @@ CITYSCAPES = FolderDescriptor(
     name="cityscapes",
     summary="Streets of 50 cities, 19 classes; needs its files (option root) with labelTrainIds.",
     options=CityscapesOptions,
+    seed_metric="mIoU_dataset_eps",
 )
 
 CAMVID = FolderDescriptor(
     name="camvid",
     summary="Streets of Cambridge, 11 classes, with index or painted label maps; needs its files (option root).",
     options=CamVidOptions,
+    seed_metric="mIoU_dataset_eps",
 )
 
 WILDSCENES = FolderDescriptor(
     name="wildscenes",
     summary="Forests of Queensland, 15 classes, with the authors' or other splits; needs its files (option root).",
     options=WildScenesOptions,
+    seed_metric="mIoU_image_absent0",
 )
 
 VOC = FolderDescriptor(

@@ -30,7 +30,7 @@ def fingerprint(options: FolderOptions) -> str:
         DataError: A file is missing or unreadable.
     """
     folder = open_folder(options)
-    stated = options.model_dump(mode="json", exclude=set(options.places))
+    stated = options.model_dump(mode="json", exclude=set(options.path_options))
     digest = hashlib.sha256(json.dumps([options.dataset, stated], sort_keys=True).encode())
     for split in folder.splits:
         pairs = folder.pairs(split)
@@ -38,7 +38,7 @@ def fingerprint(options: FolderOptions) -> str:
         digest.update(f"\0{split}".encode())
         for path in (path for pair in pairs for path in pair):
             name = Path(os.path.relpath(path, folder.base)).as_posix()
-            size, edges = _edges(path)
+            size, edges = size_and_edges(path)
             digest.update(f"\0{name}\0{size}\0".encode() + edges)
     return digest.hexdigest()
 
@@ -60,8 +60,12 @@ def missing_text(split: str, missing: list[Path]) -> str:
     return f"{number} missing of split {split}: {', '.join(map(str, missing[:_SHOWN]))}{more}"
 
 
-def _edges(path: Path) -> tuple[int, bytes]:
-    """Returns a file's size and its first and last bytes, the whole of a small one."""
+def size_and_edges(path: Path) -> tuple[int, bytes]:
+    """Returns a file's size and its first and last bytes, the whole of a small one.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
         with path.open("rb") as file:
             first = file.read(EDGE)

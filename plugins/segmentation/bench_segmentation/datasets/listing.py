@@ -141,11 +141,15 @@ def open_folder(options: FolderOptions) -> LabelledFolder[FolderOptions]:
     """Returns the folder of validated options.
 
     Raises:
-        UserError: No root is given.
+        UserError: No root is given, or not as many class weights as there are classes.
         DataError: The root is no folder.
     """
     module, _, name = options.layout_class.partition(":")
     folder: LabelledFolder[FolderOptions] = getattr(import_module(module), name)(options)
+    weights, count = options.class_weights, len(folder.classes)
+    if isinstance(weights, tuple) and len(weights) != count:
+        message = f"data set {options.dataset}: class_weights has {len(weights)} numbers for {count} classes"
+        raise UserError(message, f"Give one for each of {', '.join(folder.classes)}.")
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench_segmentation.datasets.counted_labels import weights_of
 from bench_segmentation.datasets.listing import open_folder
 from bench_segmentation.datasets.options import FolderOptions
 from harness.errors import DataError
@@ -14,7 +15,12 @@ class FolderDataset(Dataset[FolderOptions]):
     """Any of the data sets on disk; its options know which."""
 
     def meta(self) -> DatasetMeta:
-        """Returns classes, sizes and the ImageNet statistics that all of the rows normalise by."""
+        """Returns classes, sizes and the ImageNet statistics that all of the rows normalise by.
+
+        Raises:
+            UserError: No root is given.
+            DataError: The root is no folder, or class weights are asked for and its label maps cannot be counted.
+        """
         folder = open_folder(self.options)
         return DatasetMeta(
             splits=folder.splits,
@@ -24,6 +30,7 @@ class FolderDataset(Dataset[FolderOptions]):
             classes=folder.classes,
             palette=folder.palette,
             ignore_index=folder.ignored,
+            class_weights=weights_of(folder),
         )
 
     def loader(self, request: LoaderRequest) -> dict[str, Any]:
@@ -44,10 +51,14 @@ class FolderDataset(Dataset[FolderOptions]):
             message = f"a training loader of {self.options.dataset} needs the number of iterations"
             raise DataError(message, "Set LoaderRequest.iterations.")
         drawn = request.iterations * request.batch_size if request.shuffle and request.iterations else None
+        drop_last = self.options.drop_last and request.split != "train"
+        if drop_last:
+            self._require_full_batch(request, len(folder.pairs(request.split)))
         return {
             "batch_size": request.batch_size,
             "num_workers": request.workers,
             "persistent_workers": request.workers > 0,
+            "drop_last": drop_last,
             "sampler": {"type": "InfiniteSampler" if request.shuffle else "DefaultSampler", "shuffle": False},
             "collate_fn": {"type": "pseudo_collate"},
             "dataset": {
@@ -59,3 +70,11 @@ class FolderDataset(Dataset[FolderOptions]):
                 "samples": request.samples,
             },
         }
+
+    def _require_full_batch(self, request: LoaderRequest, samples: int) -> None:
+        """Raises a `DataError` if `drop_last` would leave nothing."""
+        available = min(samples, request.samples or samples)
+        if available < request.batch_size:
+            message = f"{self.options.dataset}: drop_last leaves nothing of {available} samples of {request.split}"
+            hint = f"Choose evaluation.batch_size <= {available} (it is {request.batch_size}), or drop_last=false."
+            raise DataError(message, hint)

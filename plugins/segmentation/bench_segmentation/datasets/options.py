@@ -5,6 +5,7 @@ The defaults are those of the rows that use a data set: the size that images are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,6 +15,8 @@ from pydantic import Field, field_validator
 from harness.registry.descriptors import Options
 
 EvaluateAt = Literal["input", "label_size", "whole_image"]
+WeightRule = Literal["inverse", "median", "enet"]
+ClassWeights = Literal["none", "inverse", "median", "enet"] | tuple[float, ...]
 
 
 class FolderOptions(Options):
@@ -22,17 +25,18 @@ class FolderOptions(Options):
     Attributes:
         dataset: The data set's name.
         layout_class: `"package.module:Class"` of the `LabelledFolder` that knows its files.
-        places: Options that say where files lie and not what is in them; they are in no fingerprint.
+        path_options: Options that say where files lie and not what is in them; they are in no fingerprint.
         fixture_options: What a fixture is written with where the options leave it open.
     """
 
     dataset: ClassVar[str] = ""
     layout_class: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]] = frozenset({"root"})
+    path_options: ClassVar[frozenset[str]] = frozenset({"root"})
     fixture_options: ClassVar[Mapping[str, Any]] = {}
 
     root: Path | None = Field(
-        default=None, description="Folder of the data set; relative to the working directory. It must be given."
+        default=None,
+        description="Folder of the data set; it must be given. A relative one is below the benchmark file.",
     )
     height: int = Field(default=512, ge=16, description="Rows of a network input; images are resized to it.")
     width: int = Field(default=512, ge=16, description="Columns of a network input.")
@@ -67,6 +71,24 @@ class FolderOptions(Options):
         default=1.0, gt=0, le=1, description="Training: largest share of a window that one class should have."
     )
 
+    class_weights: ClassWeights = Field(
+        default="none",
+        description="Training: weight of each class in cross-entropies: none; inverse, median or enet by how often it "
+        "occurs in the training split; or one number a class.",
+    )
+    drop_last: bool = Field(
+        default=False, description="Validation and test: leave out the last batch where it is not full."
+    )
+
+    @field_validator("class_weights")
+    @classmethod
+    def _usable(cls, weights: ClassWeights) -> ClassWeights:
+        usable = isinstance(weights, str) or (all(0 <= weight < math.inf for weight in weights) and any(weights))
+        if not usable:
+            message = "expected finite numbers, none below 0 and one above it at least"
+            raise ValueError(message)
+        return weights
+
     @field_validator("crop_scale")
     @classmethod
     def _ascending(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -91,6 +113,8 @@ class CamVidOptions(FolderOptions):
     dataset: ClassVar[str] = "camvid"
     layout_class: ClassVar[str] = "bench_segmentation.datasets.camvid:CamVid"
     fixture_options: ClassVar[Mapping[str, Any]] = {"layout": "index"}
+    # Its mean ran over the ignored label too.
+    seed_defaults: ClassVar[Mapping[str, Any]] = {"classes": 12}
 
     height: int = Field(default=360, ge=16, description="Rows of a network input; images are resized to it.")
     width: int = Field(default=480, ge=16, description="Columns of a network input.")
@@ -109,7 +133,15 @@ class WildScenesOptions(FolderOptions):
 
     dataset: ClassVar[str] = "wildscenes"
     layout_class: ClassVar[str] = "bench_segmentation.datasets.wildscenes:WildScenes"
-    places: ClassVar[frozenset[str]] = frozenset({"root", "split_files"})
+    path_options: ClassVar[frozenset[str]] = frozenset({"root", "split_files"})
+    # Two traverses in random shares, indices taken for an alphabetical list, corners of rotations trained as class 0.
+    seed_defaults: ClassVar[Mapping[str, Any]] = {
+        "split": "seed_random",
+        "traverses": ("V-01", "V-02"),
+        "labels": "seed",
+        "rotation_label": "class_0",
+        "drop_last": True,
+    }
 
     height: int = Field(default=256, ge=16, description="Rows of a network input; images are resized to it.")
     width: int = Field(default=256, ge=16, description="Columns of a network input.")

@@ -25,12 +25,12 @@ class ImageFigures:
 
     Attributes:
         areas: mmseg's areas of intersection, union, prediction and label, tensors [C] each.
-        boundary: Counts of boundary pixels [4, C], see `boundary_counts`.
+        boundary: Counts of boundary pixels [4, C], see `boundary_counts`; `None` where they are not asked for.
         batch: Which batch it was in: the process's rank and the number of the batch there.
     """
 
     areas: tuple[Any, ...]
-    boundary: NDArray[np.int64]
+    boundary: NDArray[np.int64] | None
     batch: tuple[int, int]
 
 
@@ -44,12 +44,14 @@ class SegmentationMetric(IoUMetric):
     Args:
         background: Index of the background class, left out of `foreground_mIoU`; `None` where every class
             is foreground.
+        boundaries: Whether `boundary_f` and its figures of each class are among the figures.
         **arguments: Those of `IoUMetric`.
     """
 
-    def __init__(self, background: int | None = None, **arguments: Any) -> None:
+    def __init__(self, background: int | None = None, *, boundaries: bool = True, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.background = background
+        self.boundaries = boundaries
         self._batches = 0
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
@@ -66,7 +68,8 @@ class SegmentationMetric(IoUMetric):
             prediction = sample["pred_sem_seg"]["data"].squeeze(0)
             label = sample["gt_sem_seg"]["data"].squeeze(0).to(prediction)
             areas = self.intersect_and_union(prediction, label, classes, self.ignore_index)
-            boundary = boundary_counts(label.cpu().numpy(), prediction.cpu().numpy(), classes, self.ignore_index)
+            maps = (label.cpu().numpy(), prediction.cpu().numpy())
+            boundary = boundary_counts(*maps, classes, self.ignore_index) if self.boundaries else None
             self.results.append(ImageFigures(areas, boundary, batch))
 
     def compute_metrics(self, results: list[ImageFigures]) -> dict[str, float]:
@@ -81,7 +84,6 @@ class SegmentationMetric(IoUMetric):
         super().compute_metrics([result.areas for result in results])  # writes the table of classes into the log
         images = together(_areas(result) for result in results)
         whole = total(images)
-        scores = boundary_f_scores(np.sum([result.boundary for result in results], axis=0))
         foreground = whole.iou if self.background is None else np.delete(whole.iou, self.background)
         fractions = {
             "mIoU": mean_of_present(whole.iou),
@@ -90,10 +92,13 @@ class SegmentationMetric(IoUMetric):
             "aAcc": whole.pixel_accuracy,
             "fwIoU": whole.frequency_weighted_iou,
             "mDice": mean_of_present(whole.dice),
-            "boundary_f": mean_of_present(scores),
             **variants(images, [result.batch for result in results]),
         }
-        columns = {"IoU": whole.iou, "accuracy": whole.accuracy, "boundary_f": scores}
+        columns = {"IoU": whole.iou, "accuracy": whole.accuracy}
+        if self.boundaries:
+            counts = [result.boundary for result in results if result.boundary is not None]
+            columns["boundary_f"] = boundary_f_scores(np.sum(counts, axis=0))
+            fractions["boundary_f"] = mean_of_present(columns["boundary_f"])
         for index, name in enumerate(self.dataset_meta["classes"]):
             fractions.update({f"{figure}.{name}": float(values[index]) for figure, values in columns.items()})
         return {name: 100.0 * value for name, value in fractions.items()}

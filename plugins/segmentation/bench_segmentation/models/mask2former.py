@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench_segmentation.models.components import ignore_index
 from bench_segmentation.models.zoo import MMSegZoo
 from bench_segmentation.wildscenes_model_descriptors import MASK2FORMER_CONFIG
 from harness.registry.descriptors import Options
@@ -27,6 +26,4 @@ class Mask2FormerSwinL(Model[Options]):
         Raises:
             UserError: mmsegmentation is not installed, or comes without this config.
         """
-        config = MMSegZoo(options=Options(), member=MASK2FORMER_CONFIG).config(meta)
-        config["decode_head"]["ignore_index"] = ignore_index(meta)
-        return config
+        return MMSegZoo(options=Options(), member=MASK2FORMER_CONFIG).config(meta)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from harness.registry.dataset import DatasetMeta
 
 SEGMENTORS = ("EncoderDecoder", "CascadeEncoderDecoder")
+MASK_CLASSIFIERS = ("MaskFormerHead", "Mask2FormerHead")
+"""Heads that make masks from label maps and leave the ignored label at its default."""
+
 SLIDING_KEYS = ("crop_size", "stride")
 REMOTE_PREFIXES = ("http://", "https://", "open-mmlab://", "torchvision://", "mmcls://")
 
@@ -82,11 +85,12 @@ def _adapt_head(head: dict[str, Any], meta: DatasetMeta) -> int:
         found = 1
         head["num_classes"] = len(meta.classes)
         _adapt_no_object_weight(head, old, len(meta.classes))
+    if old is not None and ("channels" in head or "ignore_index" in head or head.get("type") in MASK_CLASSIFIERS):
+        head["ignore_index"] = ignore_index(meta)
     if "channels" in head and old is not None:
         # One sigmoid output for two classes was the old data set's; with softmax every class has its own.
         head.pop("out_channels", None)
         head.pop("threshold", None)
-        head["ignore_index"] = ignore_index(meta)
         head["loss_decode"] = _losses(head.get("loss_decode", {"type": "CrossEntropyLoss"}), meta)
     for key, value in head.items():
         if key == "loss_decode":

@@ -106,11 +106,11 @@ def report(cell: Cell, benchmark: Mapping[str, Any]) -> dict[str, Any]:
         "baseline_flops_params": _costs(baseline["size"]),
         "candidate_flops_params": _costs(candidate["size"]),
         "pruning_ratios": _ratios(cell),
-        "oracle_analysis": {},
-        "reconstruction_mse": None,
+        "oracle_analysis": _oracle(cell),
+        "reconstruction_mse": (cell.get("comparison") or {}).get("reconstruction_mse"),
         "evaluation_config": {
             "batch_size": (benchmark.get("evaluation") or {}).get("batch_size"),
-            "oracle_samples": None,
+            "oracle_samples": _oracle_samples(benchmark),
             "baseline_checkpoint": baseline["artifact"],
             "candidate_checkpoint": candidate["artifact"],
         },
@@ -146,9 +146,51 @@ def _costs(size: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _ratios(cell: Cell) -> dict[str, Any]:
-    """Returns the reduction of channels; records do not hold the numbers of convolutions and of their channels."""
-    counts = dict.fromkeys(("channels_before", "channels_after", "layers_before", "layers_after"))
-    return {"channel_prune_ratio": cell["achieved"]["channels"], "layer_prune_ratio": None, **counts}
+    """Returns the reduction of the convolutions' channels; without a comparison, of the channels that could go."""
+    compared = cell.get("comparison")
+    if compared is None:
+        counts = dict.fromkeys(("channels_before", "channels_after", "layers_before", "layers_after"))
+        return {"channel_prune_ratio": cell["achieved"]["channels"], "layer_prune_ratio": None, **counts}
+    before, after = compared["convolutions_before"], compared["convolutions_after"]
+    return {
+        "channel_prune_ratio": _removed(before["channels"], after["channels"]),
+        "layer_prune_ratio": _removed(before["layers"], after["layers"]),
+        "channels_before": before["channels"],
+        "channels_after": after["channels"],
+        "layers_before": before["layers"],
+        "layers_after": after["layers"],
+    }
+
+
+def _removed(before: int, after: int) -> float | None:
+    return 1 - after / before if before else None
+
+
+def _oracle(cell: Cell) -> dict[str, Any]:
+    """Returns the original's figures, of the first layer, and every layer's rankings; empty where nobody asked.
+
+    The original compares the oracle of the pruned model with L1 norms whatever the method; under `corrected` it is the
+    oracle of the baseline, and the method's own ranking.
+    """
+    compared = cell.get("comparison")
+    if compared is None:
+        return {}
+    first = compared["layers"][0]
+    ranking = first["l1" if cell["protocol"] == "seed" else "method"]
+    return {
+        "analyzed_layer": first["layer"],
+        "layer_channels": first["channels"],
+        "redundancy_identification_accuracy": ranking["accuracy"] if ranking else None,
+        "oracle_samples_used": compared["samples"],
+        "oracle_of": compared["oracle_of"],
+        "metric": compared["metric"],
+        "split": compared["split"],
+        "layers": compared["layers"],
+    }
+
+
+def _oracle_samples(benchmark: Mapping[str, Any]) -> int | None:
+    return (benchmark.get("oracle") or {}).get("samples")
 
 
 def _retention(after: float | None, before: float | None) -> float | None:
@@ -172,7 +214,7 @@ def _config(cells: Sequence[Cell], benchmark: Mapping[str, Any]) -> dict[str, An
         "ratios": sorted({cell["ratio"] for cell in cells}),
         "input_size": ",".join(map(str, shapes[0][2:])) if shapes else None,
         "batch_size": (benchmark.get("evaluation") or {}).get("batch_size"),
-        "oracle_samples": None,
+        "oracle_samples": _oracle_samples(benchmark),
     }
 
 

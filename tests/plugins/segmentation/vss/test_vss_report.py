@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from cells import COMPARISON
 from records import make_record
 
 from bench_segmentation.vss.report import VSSReport, experiment_names, formatted
+from harness.store.comparison import Comparison
 from harness.store.record import Size
 
 KEYS = {
@@ -31,7 +33,7 @@ KEYS = {
 }
 
 
-def cell(pipeline, *, metrics=(0.6, 0.45), protocol="corrected", milliseconds=(8.0, 5.0), **changes):
+def cell(pipeline, *, metrics=(0.6, 0.45), protocol="corrected", milliseconds=(8.0, 5.0), comparison=None, **changes):
     record = make_record(pipeline, **changes)
     if not record.steps:
         return record.model_dump(mode="json")
@@ -54,6 +56,7 @@ def cell(pipeline, *, metrics=(0.6, 0.45), protocol="corrected", milliseconds=(8
         }
     )
     update = {"baseline": models[0], "steps": [models[1]], "protocol": protocol, "latency": latency}
+    update["comparison"] = comparison
     return record.model_copy(update=update).model_dump(mode="json")
 
 
@@ -158,6 +161,39 @@ def test_what_is_not_known_is_null():
     assert found["candidate_speed"]["fps"] is None
     assert found["speedup_latency"] is None
     assert found["pruning_ratios"]["channels_before"] is None
+
+
+@pytest.mark.parametrize(("protocol", "accuracy"), [("corrected", 0.5), ("seed", 0.25)])
+def test_the_oracle_is_compared_with_the_method_and_in_the_seed_protocol_with_l1(protocol, accuracy):
+    compared = Comparison.model_validate(COMPARISON)
+    benchmark = {"evaluation": {"batch_size": 4}, "oracle": {"samples": 32}}
+    files = written(cell("fpgm@0.3", ratio=0.3, protocol=protocol, comparison=compared), benchmark=benchmark)
+    found = files["fpgm_0_30/report.json"]
+    analysis = found["oracle_analysis"]
+    assert analysis["redundancy_identification_accuracy"] == accuracy
+    assert (analysis["analyzed_layer"], analysis["layer_channels"]) == ("first", 64)
+    assert analysis["oracle_samples_used"] == 16, "the split has no more"
+    assert analysis["layers"][0]["method"]["correlation"] == 0.4
+    assert found["reconstruction_mse"] == 0.25
+    assert found["pruning_ratios"] == {
+        "channel_prune_ratio": 0.5,
+        "layer_prune_ratio": 0.0,
+        "channels_before": 40,
+        "channels_after": 20,
+        "layers_before": 4,
+        "layers_after": 4,
+    }
+    assert found["evaluation_config"]["oracle_samples"] == 32
+    assert files["benchmark_summary.json"]["benchmark_config"]["oracle_samples"] == 32
+
+
+def test_without_a_ranking_there_is_no_accuracy():
+    unranked = {**COMPARISON["layers"][0], "method": None, "method_missing": "it ranks nothing"}
+    compared = Comparison.model_validate({**COMPARISON, "layers": [unranked]})
+    found = written(cell("fpgm@0.3", ratio=0.3, comparison=compared))["fpgm_0_30/report.json"]
+    assert found["oracle_analysis"]["redundancy_identification_accuracy"] is None
+    nothing = written(cell("fpgm@0.3", ratio=0.3))["fpgm_0_30/report.json"]
+    assert (nothing["oracle_analysis"], nothing["reconstruction_mse"]) == ({}, None)
 
 
 def test_experiments_of_one_name_are_told_apart():

@@ -1,45 +1,46 @@
-"""Class weights from how often the classes occur in the labels."""
+"""Class weights from how often the classes occur in the labels; torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
-import torch
+import numpy as np
 
+from bench_segmentation.datasets.options import WeightRule
 from harness.errors import DataError, UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
 
-Rule = Literal["inverse", "median", "enet"]
+    Counts = NDArray[np.int64]
+
 _ENET = 1.02
 
 
-def label_counts(labels: Iterable[Tensor], classes: int, ignore_index: int) -> Tensor:
+def label_counts(labels: Iterable[NDArray[np.uint8]], classes: int, ignored: int) -> Counts:
     """Returns how many pixels [C] each class has, and behind them how many pixels the images with it have: [2, C].
 
     Args:
-        labels: Label maps of single images, [H, W] or [1, H, W] each.
+        labels: Label maps [H, W] of single images.
         classes: Number C of classes.
-        ignore_index: Label that counts nowhere.
+        ignored: Label that counts nowhere, one of the classes or another one.
 
     Raises:
         DataError: A label is no class.
     """
-    counts = torch.zeros(2, classes, dtype=torch.int64)
+    counts = np.zeros((2, classes), dtype=np.int64)
     for position, label in enumerate(labels):
-        kept = label[label != ignore_index].long()
-        if kept.numel() and not 0 <= int(kept.min()) <= int(kept.max()) < classes:
-            message = f"label map {position} holds {int(kept.min())}..{int(kept.max())}; expected 0..{classes - 1}"
+        own = np.bincount(label[label != ignored], minlength=classes)
+        if len(own) > classes:
+            message = f"label map {position} holds {len(own) - 1}; expected 0..{classes - 1} or {ignored}"
             raise DataError(message, "Look at the data set's label map, or at its ignored label.")
-        own = torch.bincount(kept.flatten(), minlength=classes).cpu()
         counts[0] += own
         counts[1] += own.sum() * (own > 0)
     return counts
 
 
-def class_weights(counts: Tensor, rule: Rule) -> list[float]:
+def class_weights(counts: Counts, rule: WeightRule) -> tuple[float, ...]:
     """Returns one weight a class; a class that has no pixel has weight 0, for no label asks for it.
 
     With the share p_c = n_c / sum n of the labelled pixels:
@@ -57,27 +58,22 @@ def class_weights(counts: Tensor, rule: Rule) -> list[float]:
         DataError: No pixel is labelled.
         UserError: There is no such rule.
     """
-    if rule not in get_args(Rule):
+    if rule not in get_args(WeightRule):
         message = f"class weights: there is no rule {rule!r}"
-        raise UserError(message, f"Choose one of {', '.join(get_args(Rule))}.")
-    pixels, pixels_of_images = counts.double()
+        raise UserError(message, f"Choose one of {', '.join(get_args(WeightRule))}.")
+    pixels, pixels_of_images = counts.astype(np.float64)
     present = pixels > 0
-    if not bool(present.any()):
+    if not present.any():
         message = "class weights: no pixel of the labels belongs to a class"
         raise DataError(message, "Look at the data set's label map, or at its ignored label.")
-    shares = pixels / (pixels_of_images if rule == "median" else pixels.sum())
+    shares = pixels[present] / (pixels_of_images[present] if rule == "median" else pixels.sum())
     if rule == "enet":
-        weights = 1.0 / (_ENET + shares).log()
+        weights = 1.0 / np.log(_ENET + shares)
     elif rule == "median":
-        weights = shares[present].quantile(0.5) / shares
+        weights = np.median(shares) / shares
     else:
         weights = 1.0 / shares
-        weights = weights / weights[present].mean()
-    return [float(weight) if there else 0.0 for weight, there in zip(weights, present, strict=True)]
-
-
-def labels_of(loader: Iterable[Any]) -> Iterable[Tensor]:
-    """Yields the label maps [1, H, W] of a loader's batches, image by image."""
-    for batch in loader:
-        for sample in batch["data_samples"]:
-            yield sample.gt_sem_seg.data
+        weights = weights / weights.mean()
+    found = np.zeros(len(pixels))
+    found[present] = weights
+    return tuple(found.tolist())
