@@ -157,3 +157,25 @@ def test_metrics_are_read_from_several_processes_batches(monkeypatch):
     monkeypatch.setattr(segmentation_metric, "get_rank", lambda: 3)
     evaluated(metric, [([[[0, 1]]], [[[0, 1]]]), ([[[0, 1]]], [[[0, 1]]])])
     assert [result.batch for result in metric.results] == [(3, 0), (3, 1)]
+
+
+def test_without_boundaries_all_other_figures_are_the_same(task, meta):
+    rng = np.random.default_rng(0)
+    labels, predictions = (rng.integers(0, len(meta.classes), (2, 16, 16)) for _ in range(2))
+    samples = [
+        {"pred_sem_seg": {"data": torch.from_numpy(made)[None]}, "gt_sem_seg": {"data": torch.from_numpy(true)[None]}}
+        for made, true in zip(predictions, labels, strict=True)
+    ]
+
+    def figures(config):
+        metric = SegmentationMetric(**{key: value for key, value in config.items() if key != "type"})
+        metric.dataset_meta = {"classes": meta.classes}
+        metric.process({}, samples)
+        return task.metrics(metric.compute_metrics(metric.results), meta)
+
+    whole, light = figures(task.evaluator(meta)), figures(task.evaluator_of(meta, "mIoU"))
+    left_out = {key for key in whole if key.startswith("boundary_f")}
+    assert len(left_out) == 1 + len(meta.classes)
+    assert light == {key: value for key, value in whole.items() if key not in left_out}
+    asked = figures(task.evaluator_of(meta, "boundary_f"))
+    assert asked["boundary_f"] == whole["boundary_f"] > 0
