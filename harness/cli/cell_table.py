@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +17,6 @@ def print_cells(
     rows: Sequence[Sequence[str]],
     styles: Sequence[str],
     title: str = "",
-    whole: Collection[str] = (),
 ) -> None:
     """Prints a table; a very large one as plain lines.
 
@@ -27,14 +26,18 @@ def print_cells(
         rows: Texts of each row, one a column.
         styles: One a row.
         title: Printed above.
-        whole: Headings of columns whose texts are kept on one line, for people to copy.
     """
     if len(rows) > LARGE:
         print_lines(console, headings, rows, styles=styles, title=title)
         return
     table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
+        table.add_column(heading, overflow="fold")
     for row, style in zip(rows, styles, strict=True):
         table.add_row(*(Text(text) for text in row), style=style)
     console.print(table)
+
+
+def number_text(value: float | None) -> str:
+    """Returns a figure as tables of stages show it."""
+    return "undefined" if value is None else f"{value:.4g}"

@@ -78,7 +78,10 @@ def conclude(
             failure = record.failure
             reason = f"{failure.kind}: {failure.message}" if failure else "unknown"
             say(f"  {record.cell} ({record.failed_stage}): {reason}")
-        say("Run again with --retry all (or --retry KIND) to try them once more.")
+        if all(record.failure is not None and record.failure.kind == "config_error" for record in outcome.failed):
+            say("Mend what the messages name; every run tries them again.")
+        else:
+            say("Run again with --retry all (or --retry KIND) to try them once more.")
     verdict = _verdict(outcome, plan, expectations)
     if expectations:
         for line in verdict.lines():

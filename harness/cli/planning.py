@@ -35,7 +35,7 @@ def plan_of(
     benchmark, registry = make_benchmark(file, flags, assignments), discover(disabled=disabled)
     benchmark = with_option_paths_below(benchmark, _folders(file, flags, assignments), registry)
     if data_root is not None:
-        benchmark = with_data_root(benchmark, data_root)
+        benchmark = with_data_root(benchmark, data_root, registry)
     if checkpoint is not None:
         benchmark = with_checkpoint(benchmark, checkpoint, registry)
     plan = make_plan(benchmark, registry, device=device, limit=limit, methods_required=methods_required)

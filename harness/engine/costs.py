@@ -1,4 +1,4 @@
-"""Parameters and MACs: one counter for every model."""
+"""Parameters, convolutions and MACs: one counter for every model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from harness.registry import Task
 def count_params(model: nn.Module) -> int:
     """Returns the number of parameters, a shared one counted once."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_convolutions(model: nn.Module) -> dict[str, int]:
+    """Returns the number of `layers` that are Conv2d, and of the output `channels` that they have together."""
+    widths = [int(module.out_channels) for module in model.modules() if isinstance(module, nn.Conv2d)]
+    return {"layers": len(widths), "channels": sum(widths)}
 
 
 def count_macs(model: nn.Module, task: Task, images: torch.Tensor) -> int:

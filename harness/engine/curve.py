@@ -48,7 +48,7 @@ class CurveHook(Hook):
 
 
 def thinned(noted: Mapping[str, NDArray[Any]], iterations: int) -> Curve | None:
-    """Returns the curve of what was noted in each iteration; `None` if no loss was.
+    """Returns the curve of what was noted in each iteration; `None` if no loss was that is finite throughout.
 
     What is not finite, or was not noted in every iteration, is left out.
 
@@ -64,11 +64,14 @@ def thinned(noted: Mapping[str, NDArray[Any]], iterations: int) -> Curve | None:
     spans = [np.arange(begin, min(begin + length, len(total))) for begin in range(0, len(total), length)]
     means = {name: [float(np.mean(values[span])) for span in spans] for name, values in whole.items()}
     known = {name: values for name, values in means.items() if bool(np.isfinite(values).all())}
+    losses = {name: values for name, values in known.items() if "loss" in name}
+    if not losses:
+        return None
     first = iterations - len(total) + 1
     return Curve(
         iterations=[first + int(span[-1]) for span in spans],
         learning_rate=known.get(_RATE, []),
-        losses={name: values for name, values in known.items() if "loss" in name},
+        losses=losses,
     )
 
 

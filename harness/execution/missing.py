@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.store.comparison import NO_ORACLE
+from harness.store.earlier_records import CONVOLUTIONS_NOT_COUNTED, LABELS_NOT_NOTED
 from harness.store.record import CellRecord, StepResult
 
 _STATUS_REASONS = {
@@ -19,7 +20,7 @@ def missing_reasons(record: CellRecord) -> dict[str, str]:
     Not for `failure` and `failed_stage`, which are null where nothing failed, nor inside `stages` and `checks`,
     where a stage's kind and state say why it has no figures.
     """
-    parts = (_of_setting, _of_models, _of_figures, _of_reductions, _of_comparison)
+    parts = (_of_setting, _of_labels, _of_models, _of_figures, _of_reductions, _of_comparison)
     return dict(pair for part in parts for pair in part(record))
 
 
@@ -31,12 +32,22 @@ def _of_setting(record: CellRecord) -> Iterator[tuple[str, str]]:
             yield name, f"the setting of {record.method} is not a ratio"
 
 
+def _of_labels(record: CellRecord) -> Iterator[tuple[str, str]]:
+    if record.labels is None:
+        evaluated = record.baseline is not None and record.baseline.metrics is not None
+        yield "labels", LABELS_NOT_NOTED if evaluated else _unfinished(record)
+    elif record.labels.ignore_index is None:
+        yield "labels.ignore_index", "every label of the data set is a class"
+
+
 def _of_models(record: CellRecord) -> Iterator[tuple[str, str]]:
     models = [("baseline", record.baseline)] if record.baseline else []
     for path, step in [*models, *((f"steps.{index}", step) for index, step in enumerate(record.steps))]:
         for name in StepResult.model_fields:
             if getattr(step, name) is None:
                 yield f"{path}.{name}", _unfinished(record)
+        if step.size is not None and step.size.convolutions is None:
+            yield f"{path}.size.convolutions", CONVOLUTIONS_NOT_COUNTED
         for metric, value in (step.metrics or {}).items():
             if value is None:
                 yield f"{path}.metrics.{metric}", "not defined by the evaluator"

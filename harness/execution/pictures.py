@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.execution.data_paths import data_paths
 from harness.execution.inspection import InspectedCell, Inspection
 from harness.execution.local import LocalExecutor
 from harness.execution.messages import DoneMessage, FailedMessage, ProgressMessage
 from harness.plan.hardware import available_cores
 from harness.plan.identity import StageFields
 from harness.plan.picture import PictureJob
-from harness.registry import Registry, Split, validate_options
+from harness.registry import DatasetDescriptor, Plugin, Registry, Split, validate_options
 from harness.store.failure import Failure, FailureKind
 from harness.store.layout import Layout
+from harness.store.output_folder import writing_to
 from harness.store.record import CellRecord, StepResult
 from harness.store.stage import read_stage
 
@@ -37,6 +39,7 @@ Progress = Callable[[ProgressMessage], None]
 def picture_job(
     inspection: Inspection,
     found: InspectedCell,
+    registry: Registry,
     *,
     images: Sequence[int],
     samples: int,
@@ -44,25 +47,28 @@ def picture_job(
     work: Path,
     out: Path,
     device: str,
+    root: Path | None = None,
 ) -> PictureJob:
     """Returns what a worker needs to know to paint a cell's samples.
 
     Args:
         inspection: The results folder.
         found: The cell.
+        registry: All plugins.
         images: Numbers of the samples; empty for `samples` of them.
         samples: How many, spread evenly over the split.
         split: Which split; `None` for the one that reports use.
         work: An empty folder.
         out: Folder of the pictures.
         device: `auto`, `cpu`, `cuda`, ...
+        root: Where its data set lies now; `None` for where the last run found it.
 
     Raises:
-        UserError: The cell is not complete, or something of it is gone.
+        UserError: The cell is not complete, something of it is gone, or its data set is not installed or not found.
     """
     layout, record = inspection.layout, found.record
     if record is None or record.status != "complete" or record.baseline is None or not record.steps:
-        standing = found.standing if record is None else record.status
+        standing = found.standing if record is None else record.status.replace("_", " ")
         message = f"{found.name}: the cell is {standing}, and only complete ones can be shown"
         raise UserError(message, f"`bench why '{found.name}' {layout.root}` explains it.")
     evaluated = [stage for stage in record.stages if stage.kind == "evaluate"]
@@ -70,10 +76,11 @@ def picture_job(
     if file is None:
         message = f"{record.cell}: the stage that evaluated it is gone from {layout.stages}"
         raise UserError(message, _AGAIN)
+    fields = StageFields.model_validate(file.fields)
     return PictureJob(
         cell=record.cell,
-        fields=StageFields.model_validate(file.fields),
-        paths=_data_paths(inspection, found, record.dataset),
+        fields=fields,
+        paths=data_paths(inspection, found, record.dataset, _dataset(fields, registry), root),
         models={
             "baseline": _artifact(layout, record, record.baseline),
             record.pipeline: _artifact(layout, record, record.steps[-1]),
@@ -95,9 +102,7 @@ def changed_data(job: PictureJob, registry: Registry) -> bool:
         UserError: It is not installed, or its options are none of today's.
         DataError: It cannot be read.
     """
-    parameters = job.fields.parameters
-    asked, plugin = parameters["dataset"], job.fields.plugins["dataset"]
-    found = registry.dataset(parameters["task"], f"{plugin['distribution']}:{asked['name']}")
+    asked, found = job.fields.parameters["dataset"], _dataset(job.fields, registry)
     written = {**asked["options"], **job.paths}
     options = validate_options(found, written, where=f"data set {asked['name']}")
     return found.descriptor.fingerprint(options) != job.fields.dataset
@@ -133,11 +138,9 @@ def paint(
         executor.close()
 
 
-def _data_paths(inspection: Inspection, found: InspectedCell, dataset: str) -> dict[str, str]:
-    """Returns where the data set lies: what the last run asked for says it, of the cell or of another one on it."""
-    planned = [cell.planned for cell in (found, *inspection.cells) if cell.planned is not None]
-    alike = [cell.points[0].evaluated.paths for cell in planned if cell.cell.dataset == dataset]
-    return dict(alike[0].get("dataset", {})) if alike else {}
+def _dataset(fields: StageFields, registry: Registry) -> Plugin[DatasetDescriptor]:
+    name, plugin = fields.parameters["dataset"]["name"], fields.plugins["dataset"]
+    return registry.dataset(fields.parameters["task"], f"{plugin['distribution']}:{name}")
 
 
 def _artifact(layout: Layout, record: CellRecord, point: StepResult) -> Path:
@@ -153,6 +156,7 @@ def _told(job: PictureJob, failure: Failure) -> UserError:
     hint = _HINTS.get(failure.kind, failure.hint)
     log = job.work / LOG
     if "{log}" in hint and log.exists():
-        job.out.mkdir(parents=True, exist_ok=True)
-        (job.out / LOG).write_bytes(log.read_bytes())
+        with writing_to(job.out):
+            job.out.mkdir(parents=True, exist_ok=True)
+            (job.out / LOG).write_bytes(log.read_bytes())
     return UserError(f"{job.cell}: {failure.message}", hint.format(log=job.out / LOG))

@@ -19,6 +19,7 @@ from harness.store.record import (
     CellRecord,
     CellStatus,
     CheckResult,
+    Labels,
     Latency,
     MetricInfo,
     Size,
@@ -93,6 +94,7 @@ class Recorder:
                 metric.name: MetricInfo(unit=metric.unit, higher_is_better=metric.higher_is_better)
                 for metric in task.metrics
             },
+            labels=_labels(files[planned.points[0].evaluated]),
             baseline=points[0],
             steps=points[1:],
             before_recovery=figures.before_recovery,
@@ -222,6 +224,12 @@ def _removed_channels(compressed: list[StageFile | None]) -> float | None:
 
 def _latency(measured: StageFile | None) -> Latency | None:
     return Latency.model_validate(measured.result["latency"]) if measured else None
+
+
+def _labels(evaluated: StageFile | None) -> Labels | None:
+    """Returns what an evaluation has noted of its labels; those of earlier versions did not."""
+    noted = evaluated.result.get("labels") if evaluated else None
+    return Labels.model_validate(noted) if noted is not None else None
 
 
 def _comparison(compared: StageFile | None) -> Comparison | None:

@@ -109,6 +109,9 @@ class PlannedCell:
     def stages(self) -> tuple[Stage, ...]:
         """All stages, each behind its inputs."""
         ordered: dict[Stage, None] = {}
+        if self.oracle is not None and self.shares(self.oracle):
+            # In front of everything else that the baseline is for: a layer that is not there is told early.
+            ordered.update(dict.fromkeys((self.points[0].made, self.oracle)))
         for point in self.points:
             for stage in (point.made, point.evaluated):
                 for _, source in stage.inputs:

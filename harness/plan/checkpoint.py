@@ -49,7 +49,9 @@ def require_uncompressed(path: Path) -> None:
         kinds = ", ".join(entry.kind for entry in file.transforms)
         message = f"checkpoint {path}: the artifact is no baseline: its model was changed ({kinds})"
         hint = "Name an artifact of an uncompressed model: the `model` folder of a train stage."
-        raise UserError(message, f"{hint} To evaluate or recover it as it is, name no compressor.")
+        raise UserError(
+            message, f"{hint} To evaluate or recover it as it is, name no compressor, nor any control: --no-controls."
+        )
 
 
 def checkpoint_fields(path: Path) -> dict[str, str]:

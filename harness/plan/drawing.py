@@ -20,7 +20,7 @@ from harness.plan.checkpoint import checkpoint_fields, compressed_model
 from harness.plan.choice import Choice, Choices, Provenance, stated
 from harness.plan.hardware import hardware
 from harness.plan.identity import CommonFields, StageFields, canonical_json
-from harness.plan.oracle import comparison_parameters, oracle_parameters, ranking_pass
+from harness.plan.oracle import Ranking, comparison_parameters, oracle_parameters, ranking_of
 from harness.plan.passes import Pass, unrolled
 from harness.plan.stage import Stage
 from harness.spec.benchmark import Benchmark, Oracle
@@ -133,15 +133,14 @@ class Drawer:
             "model": model.json,
             "training": self._budget(cell, "training").stated(),
             "seed": cell.seed,
-            "protocol": cell.protocol,
         }
         common = self._fields(cell, "train", parameters, stated("model", model.provenance))
         return self._stage(cell, common, f"train {cell.model}", {})
 
     def _load(self, cell: Place, model: Choice, checkpoint: Path) -> Stage:
         """The baseline as a checkpoint: all seeds and protocols share it, for nothing about it is random."""
+        _require_model(checkpoint, cell, model)  # each of several models that are given the same one
         if checkpoint not in self._checkpoints:
-            _require_model(checkpoint, cell, model)
             self._checkpoints[checkpoint] = checkpoint_fields(checkpoint)
         parameters = {"model": model.json, "checkpoint": self._checkpoints[checkpoint]}
         common = self._fields(cell, "train", parameters, stated("model", model.provenance))
@@ -156,7 +155,7 @@ class Drawer:
         shared = (*of_cells, call.name, canonical_json(stated_method), key_text)
         if shared not in self._prepared:
             shown = call.name if key is None and part.is_first else part.text
-            parameters = {"method": stated_method, "key": key, **self._method_parameters(cell, method)}
+            parameters = {"method": stated_method, "key": key, **self._method_parameters(cell, call)}
             if key is not None:
                 parameters["ratio_of"] = cell.ratio_of  # what a target that is searched for is a fraction of
             common = self._fields(cell, "prepare", parameters, stated("method", method.provenance))
@@ -170,7 +169,7 @@ class Drawer:
             "method": method.json,
             "setting": setting_json(call.setting),
             "ratio_of": cell.ratio_of,
-            **self._method_parameters(cell, method),
+            **self._method_parameters(cell, call),
         }
         inputs = {"model": source, "state": state} if state else {"model": source}
         common = self._fields(cell, "compress", parameters, stated("method", method.provenance))
@@ -208,8 +207,7 @@ class Drawer:
     def _evaluate(self, cell: Place, made: Stage, shown: str) -> Stage:
         key = ("evaluate", cell.dataset)
         if key not in self._common:
-            parameters = {"evaluation": self._evaluation, "protocol": cell.protocol}
-            self._common[key] = self._fields(cell, "evaluate", parameters, {})
+            self._common[key] = self._fields(cell, "evaluate", {"evaluation": self._evaluation}, {})
         return self._stage(cell, self._common[key], f"evaluate {shown}", {"model": made})
 
     def _measure(self, cell: Cell, made: Stage, baseline: Stage) -> Stage:
@@ -230,10 +228,11 @@ class Drawer:
             self._common[key] = self._fields(cell, "oracle", parameters, {})
         inputs, shown = {"model": candidate if original else baseline}, cell.pipeline if original else "baseline"
         oracle = self._stage(cell, self._common[key], f"oracle of {shown}", inputs)
-        part = None if original else ranking_pass(self._passes[str(cell.pipeline)], self._choices)
-        key = ("compare", *of_cells, part.text if part is not None else "")
+        ranking = Ranking() if original else ranking_of(self._passes[str(cell.pipeline)], self._choices)
+        part = ranking.part
+        key = ("compare", *of_cells, ranking.text)
         if key not in self._common:
-            self._common[key] = self._comparison(cell, part, comparison_parameters(asked, cell))
+            self._common[key] = self._comparison(cell, part, comparison_parameters(asked, cell, ranking))
         inputs = {"candidate": candidate, "baseline": baseline, "oracle": oracle}
         if part is not None and self._choices.describe(part.step.calls[0].name).has_prepare:
             inputs["state"] = self._prepare(cell, part, baseline)
@@ -246,18 +245,19 @@ class Drawer:
         call = part.step.calls[0]
         method = self._choices.method(call)
         of_method = {"method": method.json, "key": prepare_key(call, method)[0], "ratio_of": cell.ratio_of}
-        parameters = {**parameters, **of_method, **self._method_parameters(cell, method)}
+        parameters = {**parameters, **of_method, **self._method_parameters(cell, call)}
         return self._fields(cell, "compare", parameters, stated("method", method.provenance))
 
-    def _method_parameters(self, cell: Cell, method: Choice) -> dict[str, Any]:
-        """What a method may see through its context; the budget only if it says that it trains."""
+    def _method_parameters(self, cell: Cell, call: MethodCall) -> dict[str, Any]:
+        """What a method may see through its context; the budget, of one process, only if it says that it trains."""
         parameters: dict[str, Any] = {
             "calibration": self._calibration,
             "seed": cell.seed,
             "protocol": cell.protocol,
         }
-        if "training" in method.plugin.descriptor.needs:
-            parameters["budget"] = self._budget(cell, "recovery").stated()
+        if "training" in self._choices.describe(call.name).needs:
+            alone = self._budget(cell, "recovery").model_copy(update={"processes": 1})
+            parameters["budget"] = alone.stated()
         return parameters
 
     def _stage(
@@ -310,8 +310,9 @@ class Drawer:
         key = (cell.model, name)
         if key not in self._budgets:
             written: TrainingBudget | None = getattr(self._benchmark, name)
-            recommended = getattr(self._choices.model(cell.model).plugin.descriptor, name)
-            self._budgets[key] = completed_budget(written, recommended)
+            descriptor = self._choices.model(cell.model).plugin.descriptor
+            of_protocol = descriptor.seed_training if (name, cell.protocol) == ("training", "seed") else {}
+            self._budgets[key] = completed_budget(written, {**getattr(descriptor, name), **of_protocol})
         return self._budgets[key]
 
     def _part_of_budget(self, cell: Cell, part: Pass) -> TrainingBudget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from harness.plan.cell import Cell
@@ -10,6 +11,24 @@ from harness.plan.choice import Choices
 from harness.plan.passes import Pass
 from harness.registry import Metric
 from harness.spec.benchmark import Oracle
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Whose ranking of channels is held against an oracle of the baseline.
+
+    Attributes:
+        part: The pass whose method ranks the baseline's channels; `None` where none does.
+        trains_first: Name of the method that would be asked if it did not train before it ranks; empty otherwise.
+    """
+
+    part: Pass | None = None
+    trains_first: str = ""
+
+    @property
+    def text(self) -> str:
+        """What tells comparisons of one place apart."""
+        return self.part.text if self.part is not None else self.trains_first
 
 
 def oracle_parameters(oracle: Oracle, metric: Metric, cell: Cell) -> dict[str, Any]:
@@ -28,20 +47,23 @@ def oracle_parameters(oracle: Oracle, metric: Metric, cell: Cell) -> dict[str, A
     }
 
 
-def comparison_parameters(oracle: Oracle, cell: Cell) -> dict[str, Any]:
-    """Returns what a comparison's identity states of it, besides a method."""
-    return {"batch_size": oracle.batch_size, "seed": cell.seed, "protocol": cell.protocol}
+def comparison_parameters(oracle: Oracle, cell: Cell, ranking: Ranking) -> dict[str, Any]:
+    """Returns what a comparison's identity states of it, besides a method whose ranking is looked at."""
+    parameters = {"batch_size": oracle.batch_size, "seed": cell.seed, "protocol": cell.protocol}
+    return {**parameters, "trains_first": ranking.trains_first} if ranking.trains_first else parameters
 
 
-def ranking_pass(passes: Iterable[Pass], choices: Choices) -> Pass | None:
-    """Returns the pass whose method ranks channels of the baseline: a compressor that no training comes before.
+def ranking_of(passes: Iterable[Pass], choices: Choices) -> Ranking:
+    """Returns whose ranking is looked at: that of the first compressor, if no training comes before it.
 
-    What ranks the channels of another model cannot be held against an oracle of the baseline.
+    What ranks the channels of another model, such as one that its own preparation has trained, cannot be held against
+    an oracle of the baseline.
     """
     for part in passes:
-        first = choices.describe(part.step.calls[0].name)
+        name = part.step.calls[0].name
+        first = choices.describe(name)
         if first.kind == "compressor":
-            return part
+            return Ranking(trains_first=name) if "training" in first.needs else Ranking(part)
         if first.trains:
-            return None
-    return None
+            return Ranking()
+    return Ranking()

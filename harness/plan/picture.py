@@ -26,7 +26,6 @@ class PictureJob(BaseModel):
         out: Folder of the pictures; created.
         device: `auto`, `cpu`, `cuda`, ...
         threads: Threads of the worker.
-        disabled: Plugins that the user has switched off.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,7 +41,6 @@ class PictureJob(BaseModel):
     out: Path
     device: str = "auto"
     threads: int = 1
-    disabled: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -70,6 +68,5 @@ class PictureJob(BaseModel):
             root=self.work,
             device=self.device,
             threads=self.threads,
-            disabled=self.disabled,
             paths={"dataset": self.paths},
         )

@@ -152,6 +152,7 @@ class ModelDescriptor(Descriptor):
         options: Its options.
         training: Recommended baseline budget (fields of `harness.spec.budget.TrainingBudget`); used where the
             benchmark says nothing.
+        seed_training: Keys of the baseline budget that are others under protocol `seed`.
         recovery: Recommended recovery budget, likewise; the same for every method.
         zoo: True if `name::config` names a member of a zoo; the implementation then receives the part
             behind `::`.
@@ -167,6 +168,7 @@ class ModelDescriptor(Descriptor):
     task: str
     options: type[Options] = Options
     training: Mapping[str, Any] = field(default_factory=dict)
+    seed_training: Mapping[str, Any] = field(default_factory=dict)
     recovery: Mapping[str, Any] = field(default_factory=dict)
     zoo: bool = False
     reads_files: bool = False

@@ -10,7 +10,7 @@ _FIGURES = (
     "channel_reduction", "macs_reduction", "param_reduction", "metric_before_recovery", "metric_after_recovery",
     "retention", "latency_ratio", "prepare_seconds", "recover_seconds", "seconds", "status",
 )  # fmt: skip
-_ORACLE = ("oracle_accuracy", "reconstruction_mse")
+_ORACLE = ("oracle_accuracy", "oracle_chance", "reconstruction_mse")
 _BUDGETS = ("train_iterations", "recover_iterations")
 _CONTEXT = ("run", "model", "dataset", "seed", "protocol")
 
@@ -20,10 +20,13 @@ def default_columns(rows: Sequence[Row]) -> list[str]:
 
     Run, model, data set, seed and protocol are shown where they differ; `method` and its setting name a row unless two
     pipelines share them. Budgets are shown where they differ, because results of different budgets do not compare.
-    What the oracle says is shown where it was asked.
+    What the oracle says is shown where it was asked, with what chance says. The metric is named where it differs: rows
+    of several protocols or data sets may not mean the same by theirs.
     """
     oracle = [name for name in _ORACLE if any(row.get(name) is not None for row in rows)]
-    figures = [column for name in _FIGURES for column in ((*oracle, name) if name == "prepare_seconds" else (name,))]
+    named = ["metric"] if len({row.get("metric") for row in rows} - {None}) > 1 else []
+    before = {"metric_before_recovery": named, "prepare_seconds": oracle}
+    figures = [column for name in _FIGURES for column in (*before.get(name, ()), name)]
     return [*naming_columns(rows), *_differing_budgets(rows), *figures]
 
 

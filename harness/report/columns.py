@@ -133,6 +133,7 @@ COLUMNS = {
             "redundant channels that the method (L1 norms under protocol seed) has in common with the oracle",
             _percent,
         ),
+        Column("oracle_chance", "by chance", "what a ranking by chance has in common with the oracle", _percent),
         Column("reconstruction_mse", "output MSE", "squared difference of the outputs from the baseline's", _compact),
         Column("train_iterations", "trained", "optimiser steps of the baseline's training"),
         Column("recover_iterations", "recovered", "optimiser steps of all recoveries"),

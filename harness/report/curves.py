@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ from harness.errors import UserError
 from harness.report.collection import Run
 from harness.store.curve import Curve, find_curves, read_curve
 from harness.store.layout import Layout
+from harness.store.output_folder import make_output_folder, writing_to
 from harness.store.record import StageCost
 from harness.store.slug import slug
-from harness.store.stage import read_stage
+from harness.store.stage import read_stage, read_stage_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ _LOSS, _RATE, _FAINT = "#3182bd", "#e6861a", "#6b6b6b"
 _PARTS = ("#756bb1", "#31a354", "#c51b8a", "#8c6d31", "#17807e", "#636363")
 _SMOOTHED = 20  # points from which a running mean is drawn, over a tenth of them
 _TOTAL = "loss"
+_TRAINED = ("train", "recover")
 
 
 @dataclass(frozen=True)
@@ -53,25 +55,34 @@ def find_trainings(runs: Sequence[Run]) -> list[Training]:
     """
     found: dict[Path, Training] = {}
     for run in runs:
-        stages = [stage for record in run.records for stage in record.stages if stage.state == "complete"]
-        for stage in {stage.identity: stage for stage in stages}.values():
+        for stage in _complete_stages(run):
             found.update({training.path: training for training in _of_stage(run.folder, stage)})
     return list(found.values())
 
 
-def draw_curve(training: Training, file: Path) -> None:
+def count_without_curve(runs: Sequence[Run]) -> int:
+    """Returns how many baselines and recoveries of the records are complete and have left no curve.
+
+    Args:
+        runs: What `collect_runs` found.
+    """
+    stages = ((run, stage) for run in runs for stage in _complete_stages(run) if stage.kind in _TRAINED)
+    return sum(not find_curves(Layout(run.folder).stage(stage.kind, stage.identity)) for run, stage in stages)
+
+
+def draw_curve(training: Training, curve: Curve, file: Path) -> None:
     """Writes the picture of a training.
 
     Args:
         training: Which one.
+        curve: What it has left.
         file: Where to; its folder is created.
 
     Raises:
-        UserError: Its curve cannot be read.
+        UserError: It cannot be written there.
     """
     from matplotlib.figure import Figure
 
-    curve = read_curve(training.path)
     figure = Figure(figsize=_SIZE, dpi=_DOTS_PER_INCH, facecolor="white")
     axes = figure.add_axes((0.09, 0.12, 0.81, 0.7))
     _draw_losses(axes, curve)
@@ -86,28 +97,52 @@ def draw_curve(training: Training, file: Path) -> None:
     figure.text(0.03, 0.93, training.label, fontsize=13, fontweight="bold", parse_math=False)
     subheading = " · ".join(part for part in (training.subject, _end(curve)) if part)
     figure.text(0.03, 0.875, subheading, fontsize=9, color=_FAINT, parse_math=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+    make_output_folder(file.parent)
+    with writing_to(file.parent):
+        figure.savefig(file)
 
 
-def draw_curves(runs: Sequence[Run], out: Path | None) -> Iterator[Path]:
-    """Writes the picture of every training and yields where each is.
+def draw_curves(runs: Sequence[Run], out: Path | None, warn: Callable[[str], None]) -> Iterator[Path]:
+    """Writes the picture of every training whose curve can be read and yields where each is.
 
     Args:
         runs: What `collect_runs` found.
         out: Folder of the pictures; default: `pictures/curves` of each results folder.
+        warn: Told why another one is left out.
 
     Raises:
-        UserError: No training has left a curve, or one of them cannot be read.
+        UserError: No training has left a curve that can be read, or the folder cannot be written to.
     """
     trainings = find_trainings(runs)
     if not trainings:
         message = f"{', '.join(str(run.folder) for run in runs)}: no training here has left a curve"
         raise UserError(message, "Trainings leave one when they are complete; baselines that were given have none.")
-    for training in trainings:
+    curves = [(training, curve) for training in trainings if (curve := _readable(training, warn)) is not None]
+    if not curves:
+        message = f"none of the {len(trainings)} curves here can be read"
+        raise UserError(message, "The warnings say why; results are whole without them.")
+    for training, curve in curves:
         file = (out or Layout(training.run).pictures / "curves") / f"{training.name}.png"
-        draw_curve(training, file)
+        draw_curve(training, curve, file)
         yield file
+
+
+def _readable(training: Training, warn: Callable[[str], None]) -> Curve | None:
+    try:
+        return read_curve(training.path)
+    except UserError as error:
+        warn(error.message)
+        return None
+
+
+def _complete_stages(run: Run) -> list[StageCost]:
+    """Returns the complete stages that the records name, each once; of a folder without cells all that are there."""
+    if not run.records and not run.problems:
+        files = (read_stage_file(path) for path in sorted(Layout(run.folder).stages.glob("*/stage.json")))
+        known = sorted((file for file in files if file is not None), key=lambda file: file.started)
+        return [StageCost(kind=file.kind, label=file.label, identity=file.identity, state="complete") for file in known]
+    stages = (stage for record in run.records for stage in record.stages if stage.state == "complete")
+    return list({stage.identity: stage for stage in stages}.values())
 
 
 def _end(curve: Curve) -> str:

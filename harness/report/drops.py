@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.report.class_figures import class_figures, class_key
 from harness.report.columns import MISSING
+from harness.store.output_folder import make_output_folder, writing_to
 from harness.store.record import CellRecord
 
 FIGURE = "IoU"
@@ -35,6 +36,9 @@ def draw_drops(record: CellRecord, file: Path) -> bool:
     Args:
         record: A complete cell.
         file: Where to; its folder is created.
+
+    Raises:
+        UserError: It cannot be written there.
     """
     drops = class_drops(record)
     if not drops:
@@ -64,8 +68,9 @@ def draw_drops(record: CellRecord, file: Path) -> bool:
         )  # fmt: skip
     figure.text(0.03, 1 - 0.3 / height, "IoU of each class: baseline → compressed", fontsize=13, fontweight="bold")
     figure.text(0.03, 1 - 0.58 / height, _subheading(record), fontsize=9, color=_FAINT, parse_math=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+    make_output_folder(file.parent)
+    with writing_to(file.parent):
+        figure.savefig(file)
     return True
 
 

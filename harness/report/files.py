@@ -13,6 +13,7 @@ from harness.report.collection import Run
 from harness.spec.benchmark_file import load_benchmark
 from harness.store.atomic import write_text
 from harness.store.layout import Layout
+from harness.store.output_folder import make_output_folder, writing_to
 
 
 def writes_files(plugin: Plugin[ReportFormatDescriptor]) -> bool:
@@ -31,11 +32,13 @@ def write_files(plugin: Plugin[ReportFormatDescriptor], runs: Sequence[Run], fol
 
     Raises:
         PluginError: The format fails, or names a file outside of its folder.
+        UserError: The folder cannot be made or written to.
     """
     written = []
     for run in runs:
         named = folder if folder is None or len(runs) == 1 else folder / run.folder.name
         target = named or run.folder / plugin.name
+        make_output_folder(target)
         cells = [record.model_dump(mode="json") for record in run.records]
         for name, text in sorted(_files(plugin, cells, _benchmark(run.folder)).items()):
             path = PurePosixPath(name)
@@ -43,8 +46,8 @@ def write_files(plugin: Plugin[ReportFormatDescriptor], runs: Sequence[Run], fol
                 message = f"report format {plugin.name!r} of {plugin.distribution} names the file {name!r}"
                 raise PluginError(message, f"Files must lie below the folder; mend {plugin.distribution}.")
             file = target.joinpath(*path.parts)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_text(file, text)
+            with writing_to(target):
+                write_text(file, text)
             written.append(file)
     return written
 

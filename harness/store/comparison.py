@@ -92,6 +92,16 @@ class Comparison(_Part):
 
     def accuracy(self, protocol: str) -> float | None:
         """Returns the mean accuracy over the layers that have one: the method's, under protocol `seed` that of L1."""
+        return _mean([ranking.accuracy for ranking in self._rankings(protocol)])
+
+    def chance(self, protocol: str) -> float | None:
+        """Returns what rankings by chance reach on the layers that `accuracy` is the mean of."""
+        return _mean([ranking.chance for ranking in self._rankings(protocol)])
+
+    def _rankings(self, protocol: str) -> list[RankAgreement]:
         rankings = [layer.l1 if protocol == "seed" else layer.method for layer in self.layers]
-        known = [ranking.accuracy for ranking in rankings if ranking is not None]
-        return sum(known) / len(known) if known else None
+        return [ranking for ranking in rankings if ranking is not None]
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -25,15 +25,16 @@ class Curve(BaseModel):
         schema_version: Version of this format.
         iterations: The last iteration of each point, counted from 1.
         learning_rate: Mean over the point's iterations; empty where it is not known.
-        losses: The same of the total, `"loss"`, and of each part of it, by the framework's names.
+        losses: The same of the total, `"loss"`, and of each part of it, by the framework's names; one at
+            least.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
     iterations: list[int] = Field(min_length=1)
     learning_rate: list[float]
-    losses: dict[str, list[float]]
+    losses: dict[str, list[float]] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _of_one_length(self) -> Curve:

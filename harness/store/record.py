@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.collector import collector_paused
 from harness.errors import UserError
 from harness.store.atomic import write_text
-from harness.store.comparison import NO_ORACLE, Comparison
+from harness.store.comparison import Comparison, Convolutions
+from harness.store.earlier_records import with_later_parts
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.sealed import DamagedDocumentError, read_sealed, seal
@@ -45,12 +46,26 @@ class Size(_Part):
         macs: Multiply-accumulates of one forward pass of one image of `input_shape`.
         input_shape: [N, C, H, W].
         bytes: Bytes of the weights file.
+        convolutions: Its Conv2d layers and their output channels; `None` if an earlier version has made the model.
     """
 
     params: int
     macs: int
     input_shape: tuple[int, int, int, int]
     bytes: int
+    convolutions: Convolutions | None = None
+
+
+class Labels(_Part):
+    """What the labels of a data set are.
+
+    Attributes:
+        classes: Number of classes, background included; 0 for regression.
+        ignore_index: Label that counts nowhere; `None` where there is none.
+    """
+
+    classes: int
+    ignore_index: int | None = None
 
 
 class StepResult(_Part):
@@ -198,6 +213,7 @@ class CellRecord(_Part):
         failed_stage: Label of the failed stage.
         primary_metric: Name of the metric that `retention` and `delta` are about.
         metric_info: Unit and direction of each metric.
+        labels: What the labels are that the metrics were computed from.
         baseline: The uncompressed model.
         steps: The models after each step of the pipeline.
         before_recovery: Primary metric behind the last compressor before the last recovery.
@@ -236,6 +252,7 @@ class CellRecord(_Part):
     failed_stage: str | None = None
     primary_metric: str
     metric_info: dict[str, MetricInfo]
+    labels: Labels | None = None
     baseline: StepResult | None = None
     steps: list[StepResult] = Field(default_factory=list)
     before_recovery: float | None = None
@@ -321,9 +338,6 @@ def upgrade(content: dict[str, Any]) -> dict[str, Any]:
     """Returns the content of a record of any released schema version as one of the newest.
 
     * 1 -> 2: a checksum came to the file; the content is the same.
-    * Records from before there was an oracle say that nobody asked for one, as they would today.
+    * What has come to the format within a version is null, with the reason that it would have today.
     """
-    later: dict[str, Any] = {}
-    if "comparison" not in content and isinstance(content.get("missing"), dict):
-        later = {"comparison": None, "missing": {**content["missing"], "comparison": NO_ORACLE}}
-    return {**content, **later, "schema_version": RECORD_SCHEMA}
+    return {**with_later_parts(content), "schema_version": RECORD_SCHEMA}

@@ -52,6 +52,7 @@ class SummaryRow(_Part):
         latency_ratio: Median of candidate / baseline; `low` and `high` are the ends of its 95 % interval.
         oracle_accuracy: How far the method's ranking of channels agrees with the oracle's, under protocol `seed` that
             by L1 norms: the mean of `comparison.layers`.
+        oracle_chance: What rankings by chance reach there.
         reconstruction_mse: Mean squared difference of the last model's outputs and the baseline's.
         seconds: Wall time of all stages; `train_seconds` and so on, of those of one kind.
         train_iterations: Optimiser steps that the baseline spent; those of all recoveries likewise.
@@ -89,6 +90,7 @@ class SummaryRow(_Part):
     latency_ratio_high: float | None
     latency_verdict: Literal["faster", "same", "slower", "not measurable"] | None
     oracle_accuracy: float | None
+    oracle_chance: float | None
     reconstruction_mse: float | None
     seconds: float | None
     train_seconds: float | None
@@ -175,6 +177,7 @@ def flatten(record: CellRecord) -> dict[str, Any]:
         "latency_ratio_high": latency.ratio_high if latency else None,
         "latency_verdict": latency.verdict if latency else None,
         "oracle_accuracy": comparison.accuracy(record.protocol) if comparison else None,
+        "oracle_chance": comparison.chance(record.protocol) if comparison else None,
         "reconstruction_mse": comparison.reconstruction_mse if comparison else None,
         "seconds": record.seconds,
         **{f"{kind}_seconds": _seconds(record, kind) for kind in get_args(StageKind)},

@@ -28,6 +28,11 @@ def test_records_are_complete_and_hold_what_was_achieved(grid):
         assert 0.6 < record.achieved.params < 0.85
         assert record.baseline.size.macs > record.steps[-1].size.macs
         assert record.baseline.size.input_shape == (1, 3, 32, 32)
+        before, after = record.baseline.size.convolutions, record.steps[-1].size.convolutions
+        assert before.layers == after.layers > 1
+        assert before.channels > after.channels > before.channels / 2, "the classifier's cannot go"
+        assert record.steps[0].size.convolutions == after
+        assert (record.labels.classes, record.labels.ignore_index) == (11, 255)
         assert [step.kind for step in record.steps] == ["compress", "recover"]
         assert record.latency.rounds == 5
         assert record.latency.ratio_low <= record.latency.ratio <= record.latency.ratio_high

@@ -98,13 +98,19 @@ def states_of(layout, planned):
 def default_result(kind):
     """The figures of a stage as the readers of `stage.json` expect them."""
     size = {"params": 100, "macs": 1000, "input_shape": [1, 3, 8, 8], "bytes": 400}
+    size["convolutions"] = {"layers": 4, "channels": 40}
     small = {"params": 50, "macs": 250, "input_shape": [1, 3, 8, 8], "bytes": 200}
+    small["convolutions"] = {"layers": 4, "channels": 20}
     return {
         "train": {"size": size, "iterations": 70},
         "prepare": {},
         "compress": {"size": small, "achieved": {"channels": 0.5}, "checks": [{"name": "loads", "verdict": "pass"}]},
         "recover": {"size": small, "iterations": 20},
-        "evaluate": {"metrics": {"score": 0.5}, "split": "test"},
+        "evaluate": {
+            "metrics": {"score": 0.5},
+            "split": "test",
+            "labels": {"classes": 11, "ignore_index": 255},
+        },
         "measure": {"latency": LATENCY},
         "oracle": {},
         "compare": COMPARISON,

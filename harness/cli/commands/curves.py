@@ -17,10 +17,18 @@ def curves(
 ) -> None:
     """Draw loss and learning rate of every training: baselines, recoveries, and the methods' own."""
     from harness.report.collection import collect_runs
-    from harness.report.curves import draw_curves
+    from harness.report.curves import count_without_curve, draw_curves
 
     runs = collect_runs(results)
-    for problem in (problem for run in runs for problem in run.problems):
+
+    def warn(problem: str) -> None:
         typer.echo(f"warning: left out: {problem}", err=True)
-    for file in draw_curves(runs, out):
+
+    for problem in (problem for run in runs for problem in run.problems):
+        warn(problem)
+    for file in draw_curves(runs, out, warn):
         typer.echo(str(file))
+    missing = count_without_curve(runs)
+    if missing:
+        told = "1 baseline or recovery has" if missing == 1 else f"{missing} baselines and recoveries have"
+        typer.echo(f"{told} left no curve: given weights have none, nor have trainings of older versions", err=True)

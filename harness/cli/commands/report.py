@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import options
+from harness.cli.baseline_table import tell_of_no_cells
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -128,9 +129,13 @@ def show_report(
     chosen = choose_columns(names)
     if render is not None:
         typer.echo(render(rows, chosen))
+        tell_of_no_cells(runs, None)
         return
     from rich.console import Console
 
     from harness.report.terminal import print_report
 
-    print_report(console or Console(), rows, chosen, folder.resolve().name)
+    shown = console or Console()
+    if rows:
+        print_report(shown, rows, chosen, folder.resolve().name)
+    tell_of_no_cells(runs, shown)

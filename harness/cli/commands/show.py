@@ -13,6 +13,7 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.plan.picture import PictureJob
+    from harness.registry import Registry
 
 DROPS = "iou_drops.png"
 
@@ -38,6 +39,7 @@ def show(
         typer.Option("--out", help="Folder of the pictures.  [default: RESULTS/pictures/<cell>]", show_default=False),
     ] = None,
     device: options.Device = "auto",
+    data_root: options.DataRoot = None,
 ) -> None:
     """Paint what a cell's baseline and compressed model predict, and where they differ, as PNG files.
 
@@ -47,7 +49,9 @@ def show(
     from tempfile import TemporaryDirectory
 
     from harness.execution.pictures import picture_job
+    from harness.registry import discover
     from harness.report.drops import draw_drops
+    from harness.store.output_folder import make_output_folder
     from harness.store.slug import slug
 
     if images is not None and samples is not None:
@@ -56,13 +60,15 @@ def show(
     numbers = _numbers(images)
     options.check_device(device)
     inspection, found = choose_cell(cell, results)
+    registry = discover()
     folder = out or inspection.layout.pictures / slug(found.name)
     with TemporaryDirectory(prefix="bench-show-") as work:
         job = picture_job(
-            inspection, found, images=numbers, samples=samples or 4, split=split, work=Path(work), out=folder,
-            device=device,
+            inspection, found, registry, images=numbers, samples=samples or 4, split=split, work=Path(work), out=folder,
+            device=device, root=data_root,
         )  # fmt: skip
-        _warn_of_changed_data(job)
+        _warn_of_changed_data(job, registry)
+        make_output_folder(folder)
         for name in _painted(job):
             typer.echo(str(folder / name))
     if found.record is not None and draw_drops(found.record, folder / DROPS):
@@ -79,11 +85,10 @@ def _numbers(text: str | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(name) for name in names))
 
 
-def _warn_of_changed_data(job: PictureJob) -> None:
+def _warn_of_changed_data(job: PictureJob, registry: Registry) -> None:
     from harness.execution.pictures import changed_data
-    from harness.registry import discover
 
-    if changed_data(job, discover(disabled=job.disabled)):
+    if changed_data(job, registry):
         name = job.fields.parameters["dataset"]["name"]
         typer.echo(f"warning: data set {name} is not today what the cell was evaluated on", err=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,28 +23,17 @@ class FilterLayer:
     Attributes:
         path: Its path in the model.
         convolution: The layer.
-        normalization: The batch normalisation that takes exactly what the convolution makes, if one does.
+        normalizations: The batch normalisations that take exactly what the convolution makes.
     """
 
     path: str
     convolution: nn.Conv2d
-    normalization: nn.Module | None
+    normalizations: tuple[nn.Module, ...]
 
     @property
     def channels(self) -> int:
         """Its output channels."""
         return int(self.convolution.out_channels)
-
-    def output(self, *, behind_normalization: bool) -> nn.Module:
-        """Returns the module in whose output a channel is taken away.
-
-        Args:
-            behind_normalization: Behind the batch normalisation, where there is one: then nothing of the channel is
-                left. In front of it, as a filter whose weights are zero, the channel becomes a constant.
-        """
-        if behind_normalization and self.normalization is not None:
-            return self.normalization
-        return self.convolution
 
 
 def filter_layers(model: nn.Module, patterns: Sequence[str], run: Callable[[], object]) -> list[FilterLayer]:
@@ -72,30 +62,42 @@ def filter_layers(model: nn.Module, patterns: Sequence[str], run: Callable[[], o
 
 
 @contextmanager
-def without_channel(module: nn.Module, channel: int) -> Iterator[None]:
-    """Makes one output channel of a module zero inside the block; its weights are not touched.
+def without_channel(layer: FilterLayer, channel: int, *, behind_normalization: bool) -> Iterator[None]:
+    """Takes away one output channel of a layer inside the block; no weight is touched.
 
     Args:
-        module: Its output is a tensor [N, C, H, W].
+        layer: Its output is a tensor [N, C, H, W].
         channel: Which of C.
+        behind_normalization: Whether it is zero in the output of the batch normalisations that take it too. Without, it
+            is a filter whose weights are zero, which such a normalisation makes a constant.
     """
+    made: list[weakref.ref[Tensor]] = []  # a layer may run several times
 
-    def clear(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+    def cleared(output: Tensor) -> Tensor:
         left = output.clone()
         left[:, channel] = 0
         return left
 
-    handle = module.register_forward_hook(clear)
-    try:
+    def clear(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        left = cleared(output)
+        made.append(weakref.ref(left))
+        return left
+
+    def clear_behind(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        # A normalisation may serve several convolutions: what the others make stays as it is.
+        return cleared(output) if any(left() is inputs[0] for left in made) else output
+
+    with ExitStack() as hooks:
+        hooks.callback(layer.convolution.register_forward_hook(clear).remove)
+        for normalization in layer.normalizations if behind_normalization else ():
+            hooks.callback(normalization.register_forward_hook(clear_behind).remove)
         yield
-    finally:
-        handle.remove()
 
 
 def _layers_in_use(model: nn.Module, run: Callable[[], object]) -> list[FilterLayer]:
-    """Watches one inference: which convolutions run, and which batch normalisation takes what they make."""
+    """Watches one inference: which convolutions run, and which batch normalisations take what they make."""
     made: list[tuple[nn.Module, weakref.ref[Tensor]]] = []
-    behind: dict[nn.Module, nn.Module] = {}
+    behind: defaultdict[nn.Module, dict[nn.Module, None]] = defaultdict(dict)
 
     def note_made(module: nn.Module, _inputs: Any, output: Tensor) -> None:
         made.append((module, weakref.ref(output)))
@@ -103,7 +105,7 @@ def _layers_in_use(model: nn.Module, run: Callable[[], object]) -> list[FilterLa
     def note_taken(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         source = next((convolution for convolution, output in reversed(made) if output() is inputs[0]), None)
         if source is not None:
-            behind[source] = module
+            behind[source][module] = None
 
     paths = {module: path for path, module in model.named_modules()}
     with ExitStack() as hooks:
@@ -115,7 +117,7 @@ def _layers_in_use(model: nn.Module, run: Callable[[], object]) -> list[FilterLa
         run()
     ran = {module for module, _ in made}
     return [
-        FilterLayer(path, module, behind.get(module))
+        FilterLayer(path, module, tuple(behind[module]))
         for module, path in paths.items()
         if isinstance(module, nn.Conv2d) and module in ran and module.out_channels > 1
     ]

@@ -1,4 +1,4 @@
-"""How far the outputs of a compressed model are from the baseline's, and what it is made of."""
+"""How far the outputs of a compressed model are from the baseline's."""
 
 from __future__ import annotations
 
@@ -34,9 +34,3 @@ def reconstruction_error(
             errors.append(float(difference.double().square().mean()))
     mean = math.fsum(errors) / len(errors)
     return mean if math.isfinite(mean) else None
-
-
-def convolutions(model: nn.Module) -> dict[str, int]:
-    """Returns the number of `layers` that are Conv2d, and of the output `channels` that they have together."""
-    widths = [int(module.out_channels) for module in model.modules() if isinstance(module, nn.Conv2d)]
-    return {"layers": len(widths), "channels": sum(widths)}

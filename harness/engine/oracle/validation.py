@@ -20,7 +20,9 @@ from harness.registry import Batch, LoaderRequest
 
 
 class ValidationImages:
-    """The first images of the validation split, or where there is none of the split that reports use.
+    """Images of the validation split, or where there is none of the split that reports use.
+
+    Which ones is the data set's choice: folders spread them evenly over the split.
 
     Args:
         bench: The stage's surroundings.
@@ -39,8 +41,10 @@ class ValidationImages:
     def __init__(self, bench: Workbench, samples: int, batch_size: int) -> None:
         self._task, self._meta = bench.task, bench.meta
         self.split = "val" if "val" in bench.meta.splits else bench.meta.report_split
-        request = LoaderRequest(split=self.split, batch_size=min(batch_size, samples), samples=samples)
-        loader = Runner.build_dataloader(open_loader(bench, request))
+        # Batches are made here: a data set that leaves out a last batch which is not full has none of one image.
+        request = LoaderRequest(split=self.split, batch_size=1, samples=samples)
+        config = {**open_loader(bench, request), "batch_size": batch_size, "drop_last": False}
+        loader = Runner.build_dataloader(config)
         self._dataset_meta = getattr(loader.dataset, "metainfo", None)
         self.batches: list[Batch] = list(loader)
         if not self.batches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from harness.engine.context import StageContext
+from harness.engine.costs import count_convolutions
 from harness.engine.oracle.agreement import agreement
-from harness.engine.oracle.reconstruction import BATCHES, convolutions, reconstruction_error
+from harness.engine.oracle.reconstruction import BATCHES, reconstruction_error
 from harness.engine.oracle.validation import ValidationImages
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.stages.models import load_input
@@ -24,6 +25,7 @@ from harness.store.stage import read_stage_file
 
 ORIGINAL = "under protocol `seed` the oracle is compared with L1 norms alone"
 NO_COMPRESSOR = "the pipeline compresses no model that the oracle was asked about"
+TRAINS_FIRST = "ranks the channels of the model that its own preparation has trained"
 
 
 def run_compare(bench: Workbench) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def run_compare(bench: Workbench) -> dict[str, Any]:
     size = bench.parameters["batch_size"]
     images = ValidationImages(bench, BATCHES * size, size)
     error = reconstruction_error(bench.task, baseline, candidate, images)
-    before, after = convolutions(baseline), convolutions(candidate)
+    before, after = count_convolutions(baseline), count_convolutions(candidate)
     ranked = candidate if original else baseline
     norms = {name: _l1(module) for name, module in ranked.named_modules() if isinstance(module, nn.Conv2d)}
     scores, reason = ({}, ORIGINAL) if original else _method_scores(bench)
@@ -47,12 +49,14 @@ def run_compare(bench: Workbench) -> dict[str, Any]:
         "metric": found["metric"],
         "split": found["split"],
         "samples": found["samples"],
-        "layers": [_compared(layer, scores, norms[layer["layer"]], reason) for layer in found["layers"]],
+        "layers": [
+            _compared(layer, found["metric"], scores, norms[layer["layer"]], reason) for layer in found["layers"]
+        ],
     }
 
 
 def _compared(
-    layer: Mapping[str, Any], scores: Mapping[str, torch.Tensor], norms: torch.Tensor, reason: str
+    layer: Mapping[str, Any], metric: str, scores: Mapping[str, torch.Tensor], norms: torch.Tensor, reason: str
 ) -> dict[str, Any]:
     """Returns how far both rankings of one layer agree with the oracle's, on the channels that it has looked at."""
     analyzed = layer["analyzed"]
@@ -65,8 +69,9 @@ def _compared(
                 f"`channel_scores` gave {list(own.shape)} for the {layer['channels']} channels of {layer['layer']}"
             )
             raise PluginError(message, "Update the method's distribution.")
-        by_method = agreement([float(own[channel]) for channel in analyzed], importance)
-        reason = "all scores are NaN: no channel of it may go"
+        drawn = [float(own[channel]) for channel in analyzed]
+        by_method = agreement(drawn, importance)
+        reason = _incomparable(own, drawn, importance, metric)
     by_norm = agreement([float(norms[channel]) for channel in analyzed], importance)
     return {
         "layer": layer["layer"],
@@ -78,8 +83,21 @@ def _compared(
     }
 
 
+def _incomparable(own: torch.Tensor, drawn: Sequence[float], importance: Sequence[float], metric: str) -> str:
+    """Returns why scores cannot be compared with the oracle's importance, where that is so."""
+    if bool(own.isnan().all()):
+        return "all scores are NaN: no channel of it may go"
+    if all(map(math.isnan, drawn)):
+        return "the scores of all channels that the oracle has looked at are NaN: none of them may go"
+    if all(map(math.isnan, importance)):
+        return f"{metric} is not defined without any of the channels"
+    return f"{metric} is not defined without any of the channels that may go"
+
+
 def _method_scores(bench: Workbench) -> tuple[Mapping[str, torch.Tensor], str]:
     """Returns the method's own scores by layer, and why a layer has none."""
+    if "trains_first" in bench.parameters:
+        return {}, f"{bench.parameters['trains_first']} {TRAINS_FIRST}"
     if "method" not in bench.parameters:
         return {}, NO_COMPRESSOR
     compressor = load_compressor(bench)

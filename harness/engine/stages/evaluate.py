@@ -13,7 +13,10 @@ from harness.registry import LoaderRequest
 
 
 def run_evaluate(bench: Workbench) -> dict[str, Any]:
-    """Evaluates the input model on the split that reports use; an undefined metric is null."""
+    """Evaluates the input model on the split that reports use; an undefined metric is null.
+
+    What its labels are stands beside the metrics, for readers that have no data set at hand.
+    """
     asked = bench.parameters["evaluation"]
     split = bench.meta.report_split
     request = LoaderRequest(split=split, batch_size=asked["batch_size"], samples=asked["samples"])
@@ -30,5 +33,6 @@ def run_evaluate(bench: Workbench) -> dict[str, Any]:
     metrics = bench.task.metrics(raw, bench.meta)
     return {
         "split": split,
+        "labels": {"classes": len(bench.meta.classes), "ignore_index": bench.meta.ignore_index},
         "metrics": {key: value if math.isfinite(value) else None for key, value in metrics.items()},
     }

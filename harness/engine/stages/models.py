@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.engine.artifact import LoadedModel, load_model, save_model
-from harness.engine.costs import count_macs, count_params
+from harness.engine.costs import count_convolutions, count_macs, count_params
 from harness.engine.workbench import Workbench
 from harness.store.artifact import WEIGHTS, ModelFile
 
@@ -23,7 +23,7 @@ def load_input(bench: Workbench, role: str) -> LoadedModel:
 
 
 def save_output(bench: Workbench, file: ModelFile, model: nn.Module) -> dict[str, Any]:
-    """Writes the stage's model and returns its size: parameters, MACs with their input shape, bytes."""
+    """Writes the stage's model and returns its size: parameters, MACs with their input shape, bytes, convolutions."""
     folder = bench.job.work / MODEL_FOLDER
     save_model(folder, file, model)
     height, width = bench.meta.input_size
@@ -33,4 +33,5 @@ def save_output(bench: Workbench, file: ModelFile, model: nn.Module) -> dict[str
         "macs": count_macs(model.eval(), bench.task, images),
         "input_shape": list(images.shape),
         "bytes": (folder / WEIGHTS).stat().st_size,
+        "convolutions": count_convolutions(model),
     }

@@ -20,7 +20,7 @@ def run_oracle(bench: Workbench) -> dict[str, Any]:
 
     The importance of a channel is what the metric loses without it: metric(model) - metric(model without the channel),
     or its negative where lower is better. Under protocol `seed` it is at least 0, and the channel is a filter of zeros
-    in front of its batch normalisation; under `corrected` its output behind that is zero.
+    in front of its batch normalisation; under `corrected` it is zero behind that too.
     """
     asked, metric = bench.parameters["oracle"], bench.parameters["metric"]
     original = bench.parameters["protocol"] == "seed"
@@ -39,7 +39,7 @@ def run_oracle(bench: Workbench) -> dict[str, Any]:
     for layer, channels in zip(layers, drawn, strict=True):
         importance = []
         for channel in channels:
-            with without_channel(layer.output(behind_normalization=not original), channel):
+            with without_channel(layer, channel, behind_normalization=not original):
                 drop = sign * (whole - images.figure(model, metric["name"]))
             importance.append(max(0.0, drop) if original and math.isfinite(drop) else drop)
             done += 1

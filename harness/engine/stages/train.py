@@ -13,6 +13,7 @@ from harness.engine.artifact import build_structure
 from harness.engine.backbone import load_backbone
 from harness.engine.budgeted import train_under
 from harness.engine.checkpoint import load_checkpoint, state_dict_of
+from harness.engine.compressed_checkpoint import as_asked
 from harness.engine.foreign_names import under_own_names
 from harness.engine.freezing import FreezeHook
 from harness.engine.key_report import first_of
@@ -48,7 +49,8 @@ def _start(bench: Workbench, model: nn.Module, options: Options) -> list[Hook]:
     if not isinstance(options, StartOptions):
         return []
     if options.backbone_checkpoint:
-        load_backbone(model, Path(options.backbone_checkpoint), trusted=bench.job.trusted)
+        descriptor = find_model(bench)[0].descriptor
+        load_backbone(model, Path(options.backbone_checkpoint), descriptor, trusted=bench.job.trusted)
     return [FreezeHook(options.freeze, options.freeze_iterations)] if options.freeze else []
 
 
@@ -58,7 +60,9 @@ def _load(bench: Workbench) -> dict[str, Any]:
         message = f"checkpoint {path}: was changed while the run was going on"
         raise UserError(message, "Run the same command again: what depends on it will be run anew.")
     given = state_dict_of(load_checkpoint(path, trusted=bench.job.trusted), str(path))
-    file = compressed_model(path) or _file(bench, model_config(bench))
+    file, compressed = _file(bench, model_config(bench)), compressed_model(path)
+    if compressed is not None:
+        file = as_asked(compressed, file.base, f"checkpoint {path}")
     with seeded(0):
         model = build_structure(file, bench.registry)
     named = under_own_names(model.state_dict(), given, find_model(bench)[0].descriptor)

@@ -14,7 +14,8 @@ LossName = Literal["cross_entropy", "focal", "dice", "focal_dice"]
 class LossOptions(Options):
     """Options of a model whose decode head may be trained with any of our losses.
 
-    The data set's class weights belong to `cross_entropy`; focal and dice loss have none.
+    The data set's class weights count in all of them: by the label of each pixel in cross-entropy and focal loss, in
+    the mean over classes in dice loss.
     """
 
     loss: LossName = Field(default="cross_entropy", description="The loss of the decode head.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from bench_segmentation.palette import colours_of
 from harness.registry.picture import Panel, Picture, Swatch
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ AGREED = Swatch(label="both the same (dimmed)", colour=(150, 150, 150))
 _DIMMED, _DARK = 0.55, 0.2
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _PAIR = 2
+_NO_CLASS = -1
 
 
 def paint(models: Mapping[str, nn.Module], batch: Batch, meta: DatasetMeta) -> list[Picture]:
@@ -51,9 +53,9 @@ def paint(models: Mapping[str, nn.Module], batch: Batch, meta: DatasetMeta) -> l
 
 
 def coloured(labels: NDArray[np.int64], meta: DatasetMeta) -> NDArray[np.uint8]:
-    """Returns a label map [H, W] in the palette's colours [H, W, 3]; what is no class is painted as ignored."""
-    palette = np.array([*meta.palette, IGNORED.colour], dtype=np.uint8)
-    classes = len(meta.palette)
+    """Returns a label map [H, W] in the colours of its classes [H, W, 3]; what is no class is painted as ignored."""
+    colours = colours_of(meta)
+    palette, classes = np.array([*colours, IGNORED.colour], dtype=np.uint8), len(colours)
     painted: NDArray[np.uint8] = palette[np.where((labels >= 0) & (labels < classes), labels, classes)]
     return painted
 
@@ -97,7 +99,8 @@ def _picture(
     meta: DatasetMeta,
 ) -> Picture:
     counted = _counted(label, meta)
-    panels = [Panel(title="input", pixels=image), Panel(title="label", pixels=coloured(label, meta))]
+    labelled = np.where(counted, label, _NO_CLASS)  # the ignored label may have the number of a class
+    panels = [Panel(title="input", pixels=image), Panel(title="label", pixels=coloured(labelled, meta))]
     for title, found in predictions.items():
         right = _share((found == label)[counted])
         panels.append(Panel(title=title, pixels=coloured(found, meta), note=f"{right} of pixels right"))
@@ -106,18 +109,19 @@ def _picture(
         pixels = disagreement(image, label, baseline, other, meta)
         note = f"{_share((baseline != other)[counted])} of pixels differ"
         panels.append(Panel(title="disagreement", pixels=pixels, note=note, key=(BROKEN, MENDED, CHANGED, AGREED)))
-    return Picture(sample=name, panels=tuple(panels), legend=_legend([label, *predictions.values()], counted, meta))
+    return Picture(sample=name, panels=tuple(panels), legend=_legend([labelled, *predictions.values()], meta))
 
 
-def _legend(maps: Sequence[NDArray[np.int64]], counted: NDArray[np.bool_], meta: DatasetMeta) -> tuple[Swatch, ...]:
-    """Returns the classes that occur, the most frequent first, and the ignored pixels if there are any."""
+def _legend(maps: Sequence[NDArray[np.int64]], meta: DatasetMeta) -> tuple[Swatch, ...]:
+    """Returns the classes that occur, the most frequent first, and ignored pixels if the label, `maps[0]`, has any."""
     counts = np.zeros(len(meta.classes), dtype=np.int64)
     for found in maps:
         inside = found[(found >= 0) & (found < len(counts))]
         counts += np.bincount(inside, minlength=len(counts))
     order = sorted(np.flatnonzero(counts), key=lambda index: -counts[index])
-    swatches = [Swatch(label=meta.classes[index], colour=meta.palette[index]) for index in order]
-    return (*swatches, *([] if counted.all() else [IGNORED]))
+    colours = colours_of(meta)
+    swatches = [Swatch(label=meta.classes[index], colour=colours[index]) for index in order]
+    return (*swatches, *([IGNORED] if (maps[0] == _NO_CLASS).any() else []))
 
 
 def _counted(label: NDArray[np.int64], meta: DatasetMeta) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """The models of the WildScenes study; free of torch and mmseg.
 
 Iterations are those of its epochs on the official training split: 6051 images in batches of 16, the last partial one
-left out, are 378 iterations an epoch. Its own lists had 2358 images: 147 iterations an epoch.
+left out, are 378 iterations an epoch. Under protocol `seed` the split is its own, and an epoch has 68.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from harness.registry.descriptors import ModelDescriptor
 
 EPOCH = 378
 """Iterations of one pass over the official training split in batches of 16."""
+
+SEED_IMAGES = 1103
+"""Images of the study's own training split: seven tenths of traverses V-01 and V-02."""
 
 MASK2FORMER_CONFIG = "mask2former/mask2former_swin-l-in22k-384x384-pre_8xb2-160k_ade20k-640x640"
 """What mmsegmentation ships; the data set's own classes and size replace ADE20K's."""
@@ -82,6 +85,15 @@ def _adamw(epochs: int, lr: float, weight_decay: float, schedule: dict[str, Any]
     return {"iterations": epochs * EPOCH, "batch_size": 16, "optimizer": optimizer, "schedule": schedule}
 
 
+def _seed(epochs: int, batch_size: int = 16, **others: Any) -> dict[str, Any]:
+    """Returns what is different on the study's own split; partial batches were left out there."""
+    return {"iterations": epochs * (SEED_IMAGES // batch_size), **others}
+
+
+def _seed_plateau(batch_size: int) -> dict[str, Any]:
+    return {"type": "plateau", "patience": 5, "window": SEED_IMAGES // batch_size}
+
+
 def _mask2former(iterations: int) -> dict[str, Any]:
     optimizer = {"type": "AdamW", "lr": 1e-4, "weight_decay": 0.05}
     return {
@@ -113,6 +125,7 @@ DEEPLABV3_R101_WILDSCENES = ModelDescriptor(
     foreign_names=TORCHVISION_NAMES,
     training_parts=TRAINING_PARTS,
     training=_adamw(60, 1e-3, 0.01, {"type": "onecycle", "max_lr": 0.01, "final_div_factor": 1e3}),
+    seed_training=_seed(60, amp=True),
     recovery=_adamw(15, 1e-3, 0.01, {"type": "onecycle", "max_lr": 2e-3, "final_div_factor": 1e3}),
 )
 FCN_R50_WILDSCENES = ModelDescriptor(
@@ -125,6 +138,7 @@ FCN_R50_WILDSCENES = ModelDescriptor(
     training_parts=TRAINING_PARTS,
     # Warm restarts behind 10 and 30 of the 60 epochs.
     training=_adamw(60, 1e-3, 1e-4, {"type": "restarts", "first_period": 10 / 60, "period_factor": 2, "eta_min": 1e-6}),
+    seed_training=_seed(60),
     recovery=_adamw(15, 2e-4, 1e-4, {"type": "cosine"}),
 )
 UNET_WILDSCENES = ModelDescriptor(
@@ -135,6 +149,7 @@ UNET_WILDSCENES = ModelDescriptor(
     options=UNetWildScenesOptions,
     foreign_names=WILDSCENES_UNET_NAMES,
     training=_adamw(50, 5e-5, 0.01, {"type": "plateau", "patience": 5, "window": EPOCH}),
+    seed_training=_seed(50, schedule=_seed_plateau(16)),
     recovery=_adamw(12, 5e-5, 0.01, {"type": "plateau", "patience": 2, "window": EPOCH}),
 )
 # 80,000 iterations in batches of 2 on each of 20 GPUs are the benchmark's own; accumulate or scale them down with the
@@ -156,5 +171,6 @@ MASK_QUERY_WILDSCENES = ShippedDescriptor(
     options=MaskQueryOptions,
     configs=tuple(MASK_QUERY_CONFIGS.values()),
     training=_mask_query(60, patience=5),
+    seed_training=_seed(60, 8, schedule=_seed_plateau(8)),
     recovery=_mask_query(15, patience=2),
 )

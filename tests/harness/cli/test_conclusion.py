@@ -11,18 +11,21 @@ from rich.console import Console
 from harness.cli.conclusion import conclude, expectations_of
 from harness.errors import UserError
 from harness.execution.run import RunOutcome
+from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.record import write_record
 
 PLAN = make_plan_of(["l1@0.2+finetune", "l1@0.5+finetune"])
 
 
-def end(tmp_path, file, statuses, **given):
-    """Returns the exit code and what was printed."""
+def end(tmp_path, file, statuses, kinds=(), **given):
+    """Returns the exit code and what was printed; `kinds` are those of the first cells' failures."""
     records = [
         make_record(str(planned.cell.pipeline), status=status).model_copy(update={"cell": planned.cell.name})
         for planned, status in zip(PLAN.cells, statuses, strict=True)
     ]
+    for index, kind in enumerate(kinds):
+        records[index] = records[index].model_copy(update={"failure": Failure(kind=kind, message="no")})
     for record in records:
         write_record(Layout(tmp_path), record)
     output = io.StringIO()
@@ -48,6 +51,15 @@ def test_without_a_file_every_failure_is_red(tmp_path):
     assert code == 1
     assert "1 of 2 cells failed" in output
     assert "expected" not in output
+
+
+@pytest.mark.parametrize(
+    ("kinds", "offered"), [(("config_error", "config_error"), False), (("config_error", "oom"), True)]
+)
+def test_what_every_run_tries_again_needs_no_flag(tmp_path, kinds, offered):
+    output = end(tmp_path, None, ["failed", "failed"], kinds)[1]
+    assert ("--retry all" in output) == offered
+    assert ("every run tries them again" in output) != offered
 
 
 def test_an_expected_failure_is_not(tmp_path, known):

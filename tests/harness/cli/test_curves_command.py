@@ -22,6 +22,32 @@ def test_pictures_are_told_by_their_paths(bench, run_folder, tmp_path):
     assert bench("curves", run_folder.layout.root, "--out", tmp_path).stdout.strip() == str(tmp_path / name)
 
 
+def test_what_is_left_out_is_told(bench, run_folder):
+    run_folder.complete(*run_folder.cells)
+    name = left_curve(run_folder, run_folder.cells[0])
+    result = bench("curves", run_folder.layout.root)
+    assert [line.rpartition("/")[2] for line in result.stdout.splitlines()] == [name]
+    assert "2 baselines and recoveries have left no curve" in result.stderr
+    (run_folder.layout.root / "stages").joinpath(
+        f"train-{run_folder.cells[0].points[0].made.identity[:20]}", "mmengine", "curve.json"
+    ).write_text("{")
+    result = bench("curves", run_folder.layout.root)
+    assert result.exit_code == 2
+    assert "warning: left out: " in result.stderr
+    assert "none of the 1 curves here can be read" in result.stderr
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_mistake(bench, run_folder, tmp_path):
+    first, _ = run_folder.cells
+    run_folder.complete(first)
+    left_curve(run_folder, first)
+    (tmp_path / "afile").touch()
+    for out in (tmp_path / "afile", tmp_path / "afile" / "below", "/proc/x"):
+        result = bench("curves", run_folder.layout.root, "--out", out)
+        assert result.exit_code == 2
+        assert f"error: --out {out}: " in result.stderr
+
+
 def test_without_curves_or_results_it_is_a_mistake(bench, run_folder, tmp_path):
     run_folder.complete(run_folder.cells[0])
     result = bench("curves", run_folder.layout.root)

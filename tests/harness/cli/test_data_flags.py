@@ -54,7 +54,7 @@ def test_plan_takes_it_too(bench, streets):
     [
         ((), "--data-root: it is about one data set, and the benchmark names none"),
         (("--datasets", "camvid,cityscapes"), "the benchmark names camvid, cityscapes"),
-        (("--datasets", "digits"), "dataset digits: root: unknown option"),
+        (("--datasets", "digits"), "--data-root: data set digits has no option `root`"),
     ],
 )
 def test_a_data_root_that_fits_nothing(bench, streets, flags, told):

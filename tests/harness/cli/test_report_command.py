@@ -3,6 +3,7 @@ import io
 import json
 
 import pytest
+from cells import complete
 
 
 def test_every_cell_is_in_the_table_the_failed_one_too(bench, results):
@@ -69,3 +70,27 @@ def test_a_damaged_record_is_named_and_hides_no_other(bench, results, damage):
     assert f"warning: left out: {record}: " in result.stderr
     assert [row["method"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["baseline", "l1", "l1", "random"]
     assert record.exists(), "a report moves nothing"
+
+
+def test_a_folder_of_baselines_alone_has_their_metrics_and_what_to_type(bench, run_folder):
+    complete(run_folder.layout, run_folder.cells[0].points[0].made)
+    metrics = {"mIoU": 0.25, "pixel_accuracy": None, "IoU.road": 0.5}
+    complete(run_folder.layout, run_folder.cells[0].points[0].evaluated, metrics=metrics)
+    root = run_folder.layout.root
+    result = bench("report", root)
+    assert result.exit_code == 0
+    assert "residual_fcn · digits · seed 0" in result.stdout
+    assert "mIoU 0.25, pixel_accuracy undefined" in result.stdout
+    assert "IoU.road" not in result.stdout
+    assert "method" not in result.stdout
+    assert f"{root}: no cells, nothing but baselines" in result.stderr
+    assert f"bench run --methods fpgm --ratios 0.5 --out {root}" in result.stderr
+    assert json.loads(bench("report", root, "--json").stdout) == []
+
+
+def test_a_folder_without_anything_says_so(bench, run_folder):
+    assert "no cells, no baseline that was evaluated either" in bench("report", run_folder.layout.root).stderr
+
+
+def test_a_folder_with_cells_is_told_nothing_of_it(bench, results):
+    assert bench("report", results).stderr == ""

@@ -67,6 +67,14 @@ def test_a_format_of_files_is_written_into_the_results_or_where_it_is_asked_for(
     assert (tmp_path / "elsewhere" / "one" / "first.txt").read_text(encoding="utf-8").startswith("complete")
 
 
+def test_a_folder_that_cannot_be_written_to_is_a_mistake(bench, results, plugin, tmp_path):
+    (tmp_path / "afile").touch()
+    for out in (tmp_path / "afile", tmp_path / "afile" / "below"):
+        result = bench("report", results, "--format", "pages", "--out", out)
+        assert result.exit_code == 2
+        assert f"error: --out {out}: not a folder, or not below one" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -150,6 +150,54 @@ def test_a_cell_without_a_record_and_one_that_failed_cannot_be_shown(bench, run_
     assert workers.jobs == []
 
 
+def test_a_record_of_a_cell_that_did_not_come_to_its_end_is_told_in_words(bench, run_folder, workers):
+    run_folder.record()
+    result = bench("show", LOW, run_folder.layout.root)
+    assert result.exit_code == 2
+    assert "the cell is never run, and only" in result.stderr
+
+
+@pytest.mark.parametrize("below", [(), ("deeper",)])
+def test_a_wrong_folder_is_told_before_the_worker_starts(bench, complete_folder, workers, tmp_path, below):
+    (tmp_path / "afile").touch()
+    out = tmp_path.joinpath("afile", *below)
+    result = bench("show", LOW, complete_folder.layout.root, "--out", out)
+    assert result.exit_code == 2
+    assert f"error: --out {out}: not a folder, or not below one" in result.stderr
+    assert workers.jobs == []
+
+
+def test_data_that_have_moved_are_found_with_a_flag(bench, run_folder, workers, tmp_path):
+    bench("datasets", "fixture", "camvid", tmp_path / "streets", "--samples", 2)
+    run_folder.ask(methods=["l1"], ratios=[0.2], datasets=[{"name": "camvid", "root": str(tmp_path / "streets")}])
+    (cell,) = run_folder.cells
+    run_folder.complete(cell)
+    for point in cell.points:
+        folder = run_folder.layout.stage(point.made.kind, point.made.identity) / "model"
+        write_model_file(folder, ModelFile(base=ModelBase(task="segmentation", name="x", config={})))
+    root, moved = run_folder.layout.root, tmp_path / "moved"
+    assert bench("show", "l1@0.2", root).exit_code == 0
+    assert workers.jobs[-1].paths == {"root": str(tmp_path / "streets")}
+    (tmp_path / "streets").rename(moved)
+    result = bench("show", "l1@0.2", root)
+    assert result.exit_code == 2
+    assert "where data set camvid lies is not known: what the last run asked for cannot be planned" in result.stderr
+    assert "Give --data-root FOLDER." in result.stderr
+    result = bench("show", "l1@0.2", root, "--data-root", moved)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert workers.jobs[-1].paths == {"root": str(moved)}
+    result = bench("show", "l1@0.2", root, "--data-root", tmp_path / "nowhere")
+    assert (result.exit_code, "--data-root: there is no folder" in result.stderr) == (2, True)
+    run_folder.ask(methods=["l1"], ratios=[0.2])
+    assert "camvid lies is not known: the last run did not ask for it" in bench("show", cell.cell.name, root).stderr
+
+
+def test_a_data_set_that_lies_in_no_folder_has_no_other_place(bench, complete_folder, workers, tmp_path):
+    result = bench("show", LOW, complete_folder.layout.root, "--data-root", tmp_path)
+    assert result.exit_code == 2
+    assert "--data-root: data set digits has no option `root`" in result.stderr
+
+
 def test_a_model_or_an_evaluation_that_is_gone_is_named(bench, complete_folder, workers):
     layout, point = complete_folder.layout, complete_folder.cells[0].points[-1]
     model = layout.stage("recover", point.made.identity) / "model" / "model.json"

@@ -95,6 +95,22 @@ def test_the_table_shows_figures_and_where_models_lie(bench, pretended):
     assert "latency x0.500 [0.400, 0.600], faster on cpu" in bench("measure", *GRID).output
 
 
+def test_80_columns_show_every_folder_whole(bench, pretended, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = bench(
+        "recover", *GRID, "--models", "residual_fcn,unet", "--pipelines", "l1@0.5+finetune"
+    ).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.strip() for line in lines if line.rstrip().endswith("seed 0")] == [
+        f"{model} · digits · seed 0" for model in ("residual_fcn", "unet")
+    ]
+    folders = {f"stages/{path.parent.name}/model" for path in Path("results/adhoc").glob("stages/*/model")}
+    listed = {line.split()[0] for line in lines if line.startswith("  stages/")}
+    assert len(listed) == 6
+    assert listed <= folders
+    assert any(line.split()[1:] == ["recover", "finetune", "after", "l1@0.5"] for line in lines)
+
+
 def test_the_primary_metric_comes_first(bench, pretended):
     bench("train")
     (plan, _) = pretended.asked[0]
@@ -164,4 +180,4 @@ def test_the_protocol_reaches_cells_and_baselines(bench, pretended):
     (cell,) = json.loads(bench("plan", *flags, "--json").output)["cells"]
     assert cell["cell"] == "residual_fcn__digits__l1@0.5+none__seed__seed0"
     bench("train", "--protocol", "seed")
-    assert {stage.fields.parameters["protocol"] for stage in pretended.asked[0][0].stages} == {"seed"}
+    assert pretended.asked[0][0].benchmark.protocol == "seed"

@@ -66,6 +66,7 @@ def test_parts_of_the_loss_are_kept_and_what_is_none_is_not():
 
 def test_without_a_loss_there_is_no_curve():
     assert thinned({"lr": np.ones(3)}, 3) is None
+    assert thinned({"loss": np.array([1.0, np.inf, 1.0])}, 3) is None
 
 
 @pytest.mark.parametrize(("iterations", "interval"), [(1, 1), (99, 1), (250, 2), (5000, 50), (80000, 50)])

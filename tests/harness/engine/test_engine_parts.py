@@ -9,7 +9,7 @@ from torch import nn
 from harness.engine.artifact import load_model, save_model
 from harness.engine.checks import check_compression, require_passed
 from harness.engine.context import StageContext
-from harness.engine.costs import count_macs, count_params
+from harness.engine.costs import count_convolutions, count_macs, count_params
 from harness.engine.seeding import derive_seed, seeded
 from harness.engine.stages.recover import _fresh, merge_recipes
 from harness.engine.training import train
@@ -113,6 +113,15 @@ def test_fused_attention_counts_too():
     images = torch.randn(1, 4, 3, 5)
     projections, attention, feed_forward = 15 * 4 * 4 * 4, 2 * 15 * 15 * 4, 2 * 15 * 4 * 6
     assert count_macs(layer, Tokens(), images) == projections + attention + feed_forward
+
+
+def test_convolutions_and_their_channels_are_counted():
+    """Transposed ones and those of one dimension are other layers."""
+    shared = nn.Conv2d(3, 5, 1)
+    others = [nn.ConvTranspose2d(5, 7, 2), nn.Conv1d(3, 9, 1), nn.Linear(2, 8)]
+    model = nn.Sequential(shared, nn.Sequential(nn.Conv2d(5, 4, 3, groups=1), shared), *others)
+    assert count_convolutions(model) == {"layers": 2, "channels": 9}
+    assert count_convolutions(nn.Linear(2, 8)) == {"layers": 0, "channels": 0}
 
 
 def test_shared_parameters_count_once():

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from harness.engine.oracle.layers import filter_layers, without_channel
-from harness.engine.oracle.reconstruction import convolutions
 from harness.errors import UserError
 
 
@@ -49,7 +48,7 @@ def found(network, *patterns):
 
 def test_the_first_layer_with_several_channels_is_the_default(network):
     (layer,) = found(network)
-    assert (layer.path, layer.channels, layer.normalization) == ("first", 4, network.norm)
+    assert (layer.path, layer.channels, layer.normalizations) == ("first", 4, (network.norm,))
 
 
 def test_layers_are_chosen_by_path_and_pattern_in_the_order_of_modules(network):
@@ -60,8 +59,8 @@ def test_layers_are_chosen_by_path_and_pattern_in_the_order_of_modules(network):
 
 def test_a_normalisation_is_found_by_what_it_takes_not_by_its_place(network):
     """`plain` stands in front of it in the forward pass too, but another convolution feeds it."""
-    behind = {layer.path: layer.normalization for layer in found(network, "*")}
-    assert behind == {"first": network.norm, "plain": None, "branch": network.late_norm, "last": None}
+    behind = {layer.path: layer.normalizations for layer in found(network, "*")}
+    assert behind == {"first": (network.norm,), "plain": (), "branch": (network.late_norm,), "last": ()}
 
 
 @pytest.mark.parametrize("pattern", ["nowhere", "unused", "gray", "norm"])
@@ -81,7 +80,7 @@ def test_a_model_without_convolutions_has_no_oracle():
 def test_in_front_of_the_normalisation_a_channel_is_a_filter_of_zeros(network, channel):
     (layer,) = found(network)
     with torch.no_grad():
-        with without_channel(layer.output(behind_normalization=False), channel):
+        with without_channel(layer, channel, behind_normalization=False):
             left = network(IMAGES)
         network.first.weight[channel], network.first.bias[channel] = 0, 0
         assert torch.equal(left, network(IMAGES))
@@ -91,10 +90,9 @@ def test_in_front_of_the_normalisation_a_channel_is_a_filter_of_zeros(network, c
 def test_behind_the_normalisation_nothing_of_a_channel_is_left(network, channel):
     (layer,) = found(network)
     with torch.no_grad():
-        constant = network(IMAGES)
-        with without_channel(layer.output(behind_normalization=False), channel):
+        with without_channel(layer, channel, behind_normalization=False):
             constant = network(IMAGES)
-        with without_channel(layer.output(behind_normalization=True), channel):
+        with without_channel(layer, channel, behind_normalization=True):
             left = network(IMAGES)
         network.plain.weight[:, channel] = 0  # the layers behind no longer look at it
         network.branch.weight[:, channel] = 0
@@ -103,20 +101,56 @@ def test_behind_the_normalisation_nothing_of_a_channel_is_left(network, channel)
 
 
 def test_a_layer_without_normalisation_is_cleared_itself(network):
-    layer = found(network, "plain")[0]
-    assert layer.output(behind_normalization=True) is network.plain
+    (layer,) = found(network, "plain")
+    with torch.no_grad():
+        with without_channel(layer, 2, behind_normalization=True):
+            left = network(IMAGES)
+        network.plain.weight[2], network.plain.bias[2] = 0, 0
+        assert torch.equal(left, network(IMAGES))
+
+
+class Shared(nn.Module):
+    """What one convolution makes is taken by a skip connection and two normalisations; another one has one of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.other = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+        self.norm, self.second_norm = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        for norm in (self.norm, self.second_norm):
+            nn.init.uniform_(norm.bias, 0.5, 1.5)
+
+    def forward(self, images):
+        features = self.first(images)
+        skip = features if self.skips else 0 * features
+        taken = self.norm(features).relu() + self.second_norm(features).sigmoid()
+        return torch.stack([skip + taken, self.norm(self.other(images))])
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_nothing_is_left_however_many_take_what_the_convolution_makes(skips):
+    torch.manual_seed(0)
+    network = Shared().eval()
+    network.skips = skips
+    with torch.no_grad():
+        before = network(IMAGES)
+        (layer,) = found(network)
+        assert layer.normalizations == (network.norm, network.second_norm)
+        with without_channel(layer, 1, behind_normalization=True):
+            left = network(IMAGES)
+    assert torch.all(left[0, :, 1] == 0.5), (
+        "the sigmoid of zero: neither the skip nor a normalisation has anything left"
+    )
+    kept = [0, 2, 3]
+    assert torch.equal(left[0][:, kept], before[0][:, kept])
+    assert torch.equal(left[1], before[1]), "what another convolution makes for the same normalisation stays"
 
 
 def test_behind_the_block_the_network_is_what_it_was(network):
     before, state = network(IMAGES), {name: value.clone() for name, value in network.state_dict().items()}
     (layer,) = found(network)
-    with pytest.raises(ZeroDivisionError), without_channel(layer.output(behind_normalization=True), 1):
+    with pytest.raises(ZeroDivisionError), without_channel(layer, 1, behind_normalization=True):
         assert not torch.equal(network(IMAGES), before)
         raise ZeroDivisionError
     assert torch.equal(network(IMAGES), before)
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
-
-
-def test_convolutions_and_their_channels_are_counted(network):
-    assert convolutions(network) == {"layers": 6, "channels": 1 + 4 + 5 + 5 + 6 + 2}

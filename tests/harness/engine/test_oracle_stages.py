@@ -98,6 +98,7 @@ class Dataset:
         return {
             "dataset": Images(request.samples),
             "batch_size": request.batch_size,
+            "drop_last": True,
             "sampler": {"type": "DefaultSampler", "shuffle": False},
             "num_workers": 0,
         }
@@ -141,7 +142,7 @@ def test_a_channel_is_worth_what_the_metric_loses_without_it(monkeypatch):
     assert found["value"] == pytest.approx(1 + sum(WORTH), abs=1e-5)
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
     assert bench.told[-1] == (10, 10, "first")
-    assert [(request.samples, request.batch_size) for request in bench.dataset.requests] == [(6, 4)], "read once"
+    assert [request.samples for request in bench.dataset.requests] == [6], "read once"
 
 
 def test_where_lower_is_better_a_rise_is_a_loss(monkeypatch):
@@ -186,6 +187,13 @@ def test_the_images_are_of_the_validation_split_where_there_is_one(splits, split
     assert (images.split, images.count, len(images.batches)) == (split, 3, 1)
 
 
+def test_no_image_is_left_out_where_evaluations_leave_out_the_last_ones():
+    """`Dataset` leaves out a last batch that is not full."""
+    images = ValidationImages(bench_of(), samples=10, batch_size=4)
+    assert [len(batch["inputs"]) for batch in images.batches] == [4, 4, 2]
+    assert images.count == 10
+
+
 def test_the_log_is_spared_a_table_an_evaluation(monkeypatch):
     levels = []
     monkeypatch.setattr(Mean, "compute_metrics", lambda self, results: levels.append(logger.level) or {"mean": 0.0})
@@ -206,8 +214,9 @@ class Ranking(Compressor):
         return self.scores
 
 
-def run_compare(monkeypatch, bench, importance=WORTH, scores=None):
-    found = {"layer": "first", "channels": 10, "analyzed": list(range(10)), "importance": list(importance)}
+def run_compare(monkeypatch, bench, importance=WORTH, scores=None, analyzed=range(10)):
+    worth = [importance[channel] for channel in analyzed]
+    found = {"layer": "first", "channels": 10, "analyzed": list(analyzed), "importance": worth}
     result = {"metric": "score", "split": "val", "samples": 6, "layers": [found]}
     models = {"baseline": Network(), "candidate": Network(worth=[*WORTH[:-1], WORTH[-1] + 2])}
     monkeypatch.setattr(compare, "_oracle", lambda bench: result)
@@ -253,6 +262,30 @@ def test_where_the_method_says_nothing_the_reason_is_told(monkeypatch, scores, r
     (layer,) = run_compare(monkeypatch, bench_of(), scores=scores)["layers"]
     assert (layer["method"], layer["method_missing"]) == (None, reason)
     assert layer["l1"]["channels"] == 10
+
+
+PINNED = torch.tensor([math.nan] * 4 + [1.0] * 6)
+
+
+@pytest.mark.parametrize(
+    ("importance", "analyzed", "reason"),
+    [
+        ([None] * 10, range(10), "score is not defined without any of the channels"),
+        (WORTH, range(3), "the scores of all channels that the oracle has looked at are NaN: none of them may go"),
+        (WORTH[:4] + (None,) * 6, range(10), "score is not defined without any of the channels that may go"),
+    ],
+)
+def test_the_reason_is_the_one_that_it_is(monkeypatch, importance, analyzed, reason):
+    (layer,) = run_compare(monkeypatch, bench_of(), importance, {"first": PINNED}, analyzed)["layers"]
+    assert (layer["method"], layer["method_missing"]) == (None, reason)
+
+
+def test_a_method_that_trains_before_it_ranks_is_not_asked(monkeypatch):
+    bench = bench_of()
+    bench.parameters["trains_first"] = "invented"
+    (layer,) = run_compare(monkeypatch, bench)["layers"]
+    assert layer["method"] is None
+    assert layer["method_missing"] == "invented ranks the channels of the model that its own preparation has trained"
 
 
 def test_under_the_seed_protocol_the_last_models_norms_alone_are_compared(monkeypatch):

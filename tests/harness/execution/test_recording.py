@@ -1,5 +1,7 @@
 """Records from hand-made stage files."""
 
+import json
+
 import pytest
 from cells import complete, complete_cell, make_cell, states_of
 
@@ -8,6 +10,7 @@ from harness.registry import MethodDescriptor, Metric, TaskDescriptor
 from harness.store.failure import Failure
 from harness.store.layout import Layout
 from harness.store.record import read_record, write_record
+from harness.store.sealed import write_sealed
 
 METHODS = {
     name: MethodDescriptor(name=name, summary="", implementation="x:Y", family="pruning", axis="ratio")
@@ -173,6 +176,37 @@ def test_a_metric_that_the_evaluator_leaves_open_says_so(layout):
         "retention": "score is not defined by the evaluator",
         "delta": "score is not defined by the evaluator",
     }
+
+
+def test_what_the_labels_are_comes_from_the_baselines_evaluation(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, RECOVERED)
+    assert record_of(layout, planned).labels.model_dump() == {"classes": 11, "ignore_index": 255}
+    complete(layout, planned.points[0].evaluated, labels={"classes": 4, "ignore_index": None})
+    record = record_of(layout, planned)
+    assert (record.labels.classes, record.labels.ignore_index) == (4, None)
+    assert record.missing == {**NOT_ASKED, "labels.ignore_index": "every label of the data set is a class"}
+
+
+def test_stages_of_earlier_versions_say_less_and_the_record_says_why(layout):
+    planned = make_cell()
+    complete_cell(layout, planned, RECOVERED)
+    complete(layout, planned.points[0].evaluated, labels=None)
+    complete(layout, planned.points[0].made, size={"params": 1, "macs": 2, "input_shape": [1, 3, 8, 8], "bytes": 4})
+    record = record_of(layout, planned)
+    assert (record.labels, record.baseline.size.convolutions) == (None, None)
+    assert record.steps[-1].size.convolutions.channels == 20
+    assert record.missing == {
+        **NOT_ASKED,
+        "labels": "its evaluations were made by an earlier version, which did not note it",
+        "baseline.size.convolutions": "the model was made by an earlier version, which did not count them",
+    }
+    write_record(layout, record)
+    content = json.loads(layout.record(record.cell).read_text(encoding="utf-8"))
+    del content["checksum"], content["labels"], content["missing"]["labels"]
+    del content["baseline"]["size"]["convolutions"], content["missing"]["baseline.size.convolutions"]
+    write_sealed(layout.record(record.cell), content)
+    assert same_result(read_record(layout.record(record.cell)), record), "an earlier version's record stays as it is"
 
 
 def nulls(value, path=""):

@@ -48,11 +48,12 @@ def test_a_comparison_is_in_the_record_and_on_disk(layout):
     record = record_of(layout, planned)
     assert record.comparison.model_dump(mode="json") == COMPARISON
     assert (record.status, record.missing) == ("complete", {})
-    assert [stage.kind for stage in record.stages][-3:] == ["oracle", "compare", "measure"]
+    kinds = [stage.kind for stage in record.stages]
+    assert (kinds[:2], kinds[-2:]) == (["train", "oracle"], ["compare", "measure"])
     write_record(layout, record)
     assert read_record(layout.record(record.cell)) == record
     row = flatten(record)
-    assert (row["oracle_accuracy"], row["reconstruction_mse"]) == (0.5, 0.25)
+    assert (row["oracle_accuracy"], row["oracle_chance"], row["reconstruction_mse"]) == (0.5, 0.1875, 0.25)
     assert (row["oracle_seconds"], row["compare_seconds"]) == (1.0, 1.0)
 
 

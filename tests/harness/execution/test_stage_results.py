@@ -39,6 +39,7 @@ def test_each_has_its_figures_and_models_their_folder(layout):
     assert (first.state, first.ran, first.seconds) == ("complete", True, 1.0)
     assert first.figures == {
         "iterations": 70, "loss": 0.25, "params": 100, "macs": 1000, "input_shape": [1, 3, 8, 8], "bytes": 400,
+        "convolutions": {"layers": 4, "channels": 40},
     }  # fmt: skip
     assert (layout.root / first.artifact / "weights.bin").is_file()
     compressed = found["compress l1@0.5"]

@@ -89,3 +89,10 @@ def test_it_is_that_of_the_named_model(plan, artifact):
     with pytest.raises(UserError, match=r"is of unet \(segmentation\), not of residual_fcn") as caught:
         loaded(plan, artifact(name="unet"))
     assert caught.value.hint == "Say --task segmentation --models unet."
+
+
+@pytest.mark.parametrize("names", [("residual_fcn", "unet"), ("unet", "residual_fcn")])
+def test_it_is_of_every_model_that_is_given_it(plan, artifact, names):
+    path = str(artifact(name="residual_fcn"))
+    with pytest.raises(UserError, match="is of residual_fcn .*, not of unet"):
+        plan(models=[{"name": name, "checkpoint": path} for name in names])

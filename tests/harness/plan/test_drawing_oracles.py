@@ -6,7 +6,7 @@ from invented_plugins import invented_registry
 from harness.plan.plan import make_plan
 from harness.spec.benchmark import Benchmark
 
-KEYS = {"name": "test", "methods": ["prune", "search"], "ratios": [0.2, 0.5]}
+KEYS = {"name": "test", "methods": ["prune", "carve"], "ratios": [0.2, 0.5]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,6 +53,13 @@ def test_one_oracle_of_the_baseline_serves_all_cells(registry):
         assert fields.parameters["key"] == planned.prepared[0].fields.parameters["key"]
 
 
+def test_a_mistake_in_the_oracle_is_told_directly_behind_the_training(registry):
+    made = plan(registry)
+    assert [stage.kind for stage in made.stages[:3]] == ["train", "oracle", "evaluate"]
+    of_baseline_itself = plan(registry, protocol="seed", methods=[], ratios=[], pipelines=["nothing"])
+    assert [stage.kind for stage in of_baseline_itself.stages[:2]] == ["train", "oracle"]
+
+
 def test_under_the_seed_protocol_each_last_model_has_its_own_and_no_method_is_asked(registry):
     made = plan(registry, protocol="seed")
     assert len(of_kind(made, "oracle")) == 4
@@ -69,6 +76,8 @@ def test_under_the_seed_protocol_each_last_model_has_its_own_and_no_method_is_as
         ("prune@0.5+tune", "prune"),
         ("peel(steps=2)@0.5+tune", "peel"),
         ("nothing+prune@0.5+tune", "prune"),
+        ("search@0.5+tune", None),
+        ("search@0.5+prune@0.5+tune", None),
         ("tune+prune@0.5+tune", None),
         ("tune", None),
     ],
@@ -81,6 +90,15 @@ def test_the_method_is_asked_if_it_ranks_the_baselines_channels(registry, pipeli
     assert ("state" in dict(planned.compared.inputs)) == (method is not None)
     if method is not None:
         assert dict(planned.compared.inputs)["state"] == planned.prepared[0]
+
+
+def test_the_comparison_knows_who_trains_before_it_ranks(registry):
+    made = plan(registry, methods=["prune", "search"])
+    told = {planned.cell.method: planned.compared.fields.parameters.get("trains_first") for planned in made.cells}
+    assert told == {"prune": None, "search": "search"}
+    assert len(of_kind(made, "oracle")) == 1
+    (alone,) = plan(registry, methods=[], ratios=[], pipelines=["tune"]).cells
+    assert "trains_first" not in alone.compared.fields.parameters
 
 
 def test_what_is_asked_reaches_the_oracle_and_the_batches_the_comparison(registry):

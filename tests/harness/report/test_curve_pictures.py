@@ -5,8 +5,8 @@ from records import make_record
 
 from harness.errors import UserError
 from harness.report.collection import Run
-from harness.report.curves import Training, draw_curve, draw_curves, find_trainings
-from harness.store.curve import Curve, write_curve
+from harness.report.curves import Training, count_without_curve, draw_curve, draw_curves, find_trainings
+from harness.store.curve import Curve, read_curve, write_curve
 from harness.store.layout import Layout
 from harness.store.record import StageCost
 
@@ -52,23 +52,51 @@ def test_a_methods_own_trainings_say_what_they_are_for(tmp_path):
 
 def test_pictures_lie_in_the_results_folder_or_where_they_are_wanted(tmp_path):
     run = run_of(tmp_path / "demo", make_cell(), curves=("train",))
-    (file,) = draw_curves([run], None)
+    (file,) = draw_curves([run], None, print)
     assert file.parent == tmp_path / "demo" / "pictures" / "curves"
-    assert [path.parent for path in draw_curves([run], tmp_path / "out")] == [tmp_path / "out"]
+    assert [path.parent for path in draw_curves([run], tmp_path / "out", print)] == [tmp_path / "out"]
     assert Image.open(file).size == (960, 504)
 
 
 def test_without_a_curve_the_command_says_so(tmp_path):
     run = run_of(tmp_path / "demo", make_cell(), curves=())
     with pytest.raises(UserError, match="demo: no training here has left a curve"):
-        list(draw_curves([run], None))
+        list(draw_curves([run], None, print))
+
+
+@pytest.mark.parametrize("content", ["{", '{"iterations": [1], "learning_rate": [], "losses": {}}'])
+def test_a_curve_that_cannot_be_read_ends_nothing(tmp_path, content):
+    run, told = run_of(tmp_path / "demo", make_cell()), []
+    broken, whole = find_trainings([run])
+    broken.path.write_text(content)
+    (file,) = draw_curves([run], None, told.append)
+    assert file.stem == whole.name
+    (problem,) = told
+    assert problem.startswith(f"{broken.path}: not a curve: ")
+    whole.path.write_text(content)
+    with pytest.raises(UserError, match="none of the 2 curves here can be read"):
+        list(draw_curves([run], None, told.append))
+
+
+def test_trainings_without_a_curve_are_counted(tmp_path):
+    both, one = run_of(tmp_path / "a", make_cell()), run_of(tmp_path / "b", make_cell(), curves=("train",))
+    assert [count_without_curve([run]) for run in (both, one)] == [0, 1]
+    assert count_without_curve([both, one, run_of(tmp_path / "c", make_cell(), curves=())]) == 3
+
+
+def test_a_folder_without_cells_has_the_curves_of_its_baselines(tmp_path):
+    run = run_of(tmp_path / "demo", make_cell(), curves=("train",))
+    (training,) = find_trainings([Run(run.folder, [])])
+    assert (training.label, training.subject) == ("train model", "model · data · seed 0")
+    assert find_trainings([Run(run.folder, [], ["a record is damaged"])]) == []
 
 
 def drawn(tmp_path, curve, name):
     folder = tmp_path / name
     folder.mkdir()
     write_curve(folder, curve)
-    draw_curve(Training("train $model$", "on _data_", name, folder / "curve.json", tmp_path), tmp_path / f"{name}.png")
+    training = Training("train $model$", "on _data_", name, folder / "curve.json", tmp_path)
+    draw_curve(training, read_curve(training.path), tmp_path / f"{name}.png")
     return Image.open(tmp_path / f"{name}.png").convert("RGB")
 
 

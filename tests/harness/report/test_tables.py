@@ -61,14 +61,14 @@ def test_what_the_oracle_says_is_shown_where_it_was_asked(tmp_path):
     unranked = {**COMPARISON["layers"][0], "layer": "second", "method": None, "method_missing": "it ranks nothing"}
     compared = Comparison.model_validate({**COMPARISON, "layers": [*COMPARISON["layers"], unranked]})
     record = make_record("l1@0.5")
-    shown = ["oracle_accuracy", "reconstruction_mse"]
+    shown = ["oracle_accuracy", "oracle_chance", "reconstruction_mse"]
     assert not set(shown) & set(default_columns(rows_of(tmp_path, record)))
     rows = rows_of(tmp_path, record.model_copy(update={"comparison": compared}), make_record("fpgm@0.5"))
     names = default_columns(rows)
     assert [name for name in names if name in shown] == shown
     assert names.index("latency_ratio") < names.index("oracle_accuracy") < names.index("prepare_seconds")
     texts = [[cell_text(COLUMNS[name], row) for name in shown] for row in rows]
-    assert texts == [[MISSING, MISSING], [MISSING, MISSING], ["50.0%", "0.25"]]
+    assert texts == [[MISSING] * 3, [MISSING] * 3, ["50.0%", "18.8%", "0.25"]]
     original = record.model_copy(update={"comparison": compared, "protocol": "seed"})
     assert cell_text(COLUMNS["oracle_accuracy"], rows_of(tmp_path, original)[-1]) == "25.0%"
 
@@ -112,6 +112,26 @@ def test_nothing_is_said_where_random_is_not_complete(tmp_path):
 def test_the_metric_is_named_in_the_heading(tmp_path):
     rows = rows_of(tmp_path, make_record("l1@0.5+finetune"))
     assert heading(COLUMNS["metric_after_recovery"], rows) == "mIoU after"
+
+
+def test_the_metric_is_a_column_where_it_is_not_everywhere_the_same(tmp_path):
+    first = make_record("l1@0.5+finetune")
+    assert "metric" not in default_columns(rows_of(tmp_path, first, make_record("fpgm@0.5+finetune")))
+    other = make_record("l1@0.2+finetune", ratio=0.2).model_copy(update={"primary_metric": "mIoU_dataset_eps"})
+    rows = rows_of(tmp_path, first, other.model_copy(update={"protocol": "seed"}))
+    names = default_columns(rows)
+    assert names[names.index("metric") + 1] == "metric_before_recovery"
+    assert heading(COLUMNS["metric_after_recovery"], rows) == "metric after"
+    assert [cell_text(COLUMNS["metric"], row) for row in rows] == ["mIoU"] * 2 + ["mIoU_dataset_eps"] * 2
+
+
+def test_chance_is_that_of_the_layers_that_are_ranked():
+    ranking = COMPARISON["layers"][0]["method"]
+    second = {**COMPARISON["layers"][0], "layer": "second", "method": {**ranking, "chance": 0.25}, "l1": None}
+    compared = Comparison.model_validate({**COMPARISON, "layers": [*COMPARISON["layers"], second]})
+    assert (compared.chance("corrected"), compared.chance("seed")) == (0.21875, 0.1875)
+    nothing = compared.model_copy(update={"layers": []})
+    assert (nothing.chance("corrected"), nothing.accuracy("corrected")) == (None, None)
 
 
 def test_markdown_escapes_what_would_break_the_table(tmp_path):

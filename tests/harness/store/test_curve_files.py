@@ -30,7 +30,12 @@ def test_a_stage_may_have_several_trainings_and_none_of_their_curves_is_a_result
         (b"", "not a curve: the file: Invalid JSON"),
         (b'{"iterations": [], "learning_rate": [], "losses": {}}', "not a curve: iterations: "),
         (b'{"iterations": [1], "learning_rate": [], "losses": {"loss": []}}', "loss has 0 values for 1 points"),
-        (b'{"iterations": [1], "learning_rate": [1, 2], "losses": {}}', "learning_rate has 2 values for 1 points"),
+        (
+            b'{"iterations": [1], "learning_rate": [1, 2], "losses": {"loss": [1]}}',
+            "learning_rate has 2 values for 1 points",
+        ),
+        (b'{"iterations": [1], "learning_rate": [], "losses": {}}', "losses: Dictionary should have at least 1 item"),
+        (b'{"iterations": [1], "learning_rate": [], "losses": {"loss": [Infinity]}}', "losses.loss.0: "),
     ],
 )
 def test_what_is_no_curve_is_named(tmp_path, content, problem):

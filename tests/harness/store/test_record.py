@@ -8,6 +8,7 @@ from records import make_record
 from harness.errors import UserError
 from harness.plan.identity import StageFields, identity_of
 from harness.store.comparison import NO_ORACLE
+from harness.store.earlier_records import CONVOLUTIONS_NOT_COUNTED, LABELS_NOT_NOTED
 from harness.store.layout import Layout
 from harness.store.record import RECORD_SCHEMA, find_records, read_record, read_records, upgrade, write_record
 from harness.store.sealed import write_sealed
@@ -118,11 +119,15 @@ def test_every_released_schema_has_a_fixture(folder, newest):
 def test_an_upgraded_record_says_what_the_old_one_said():
     raw = json.loads((FIXTURES / "records" / "v1.json").read_text(encoding="utf-8"))
     before = json.dumps(raw)
-    unasked = {"comparison": None, "missing": {**raw["missing"], "comparison": NO_ORACLE}}
-    assert upgrade(raw) == {**raw, **unasked, "schema_version": RECORD_SCHEMA}
+    sizes = [f"{path}.size.convolutions" for path in ("baseline", "steps.0", "steps.1")]
+    reasons = {"comparison": NO_ORACLE, "labels": LABELS_NOT_NOTED, **dict.fromkeys(sizes, CONVOLUTIONS_NOT_COUNTED)}
+    unknown = {"comparison": None, "labels": None, "missing": {**raw["missing"], **reasons}}
+    assert upgrade(raw) == {**raw, **unknown, "schema_version": RECORD_SCHEMA}
     assert json.dumps(raw) == before
     read = read_record(FIXTURES / "records" / "v1.json").model_dump(mode="json")
-    assert read == {**raw, **unasked, "schema_version": RECORD_SCHEMA, "target": None}
+    for model in (raw["baseline"], *raw["steps"]):
+        model["size"]["convolutions"] = None
+    assert read == {**raw, **unknown, "schema_version": RECORD_SCHEMA, "target": None}
 
 
 def test_a_record_from_before_the_oracle_says_what_one_of_today_says_that_nobody_asked(tmp_path):
@@ -135,6 +140,21 @@ def test_a_record_from_before_the_oracle_says_what_one_of_today_says_that_nobody
     path.parent.mkdir(parents=True)
     write_sealed(path, content)
     assert read_record(path) == today
+
+
+def test_a_record_without_figures_says_of_its_labels_what_it_says_of_its_metrics():
+    content = {"baseline": {"step": "baseline", "size": None}, "steps": [], "missing": {"baseline.metrics": "not run"}}
+    missing = upgrade(content)["missing"]
+    assert missing == {"baseline.metrics": "not run", "comparison": NO_ORACLE, "labels": "not run"}
+
+
+@pytest.mark.parametrize("damage", [{"missing": None}, {"steps": 3}, {"steps": [None, {"size": 7}]}, {"baseline": []}])
+def test_what_is_no_record_is_refused_and_not_brought_up_to_date(tmp_path, damage):
+    path = tmp_path / "record.json"
+    content = {key: value for key, value in make_record("a@0.5+finetune").model_dump(mode="json").items()}
+    write_sealed(path, {**content, **damage})
+    with pytest.raises(UserError, match=f"not a record: {next(iter(damage))}"):
+        read_record(path)
 
 
 def test_a_damaged_record_hides_no_other(tmp_path):

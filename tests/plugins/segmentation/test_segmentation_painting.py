@@ -21,6 +21,7 @@ from bench_segmentation.painting import (
     paint,
     resized,
 )
+from bench_segmentation.palette import colours_of
 from harness.registry.dataset import DatasetMeta
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
@@ -69,6 +70,30 @@ def test_no_class_has_the_colour_of_ignored_pixels(descriptor, tmp_path):
     folder = open_folder(descriptor.options(root=tmp_path, **layout))
     distances = np.abs(np.array(folder.palette) - np.array(IGNORED.colour)).max(axis=1)
     assert distances.min() > 10
+
+
+def test_classes_without_a_palette_get_colours_of_their_own():
+    classes = tuple(f"class {number}" for number in range(150))
+    bare = replace(META, classes=classes, palette=())
+    colours = np.array(colours_of(bare))
+    assert len({tuple(colour) for colour in colours.tolist()}) == len(classes)
+    assert np.abs(colours - np.array(IGNORED.colour)).max(axis=1).min() > 100
+    assert colours_of(replace(META, palette=(RED,)))[0] == RED
+    batch = batch_of(np.zeros((3, 2, 3), dtype=np.uint8), LABEL)
+    (picture,) = paint({"model": Painter(FIRST)}, batch, replace(META, palette=()))
+    shown = {swatch.label: list(swatch.colour) for swatch in picture.legend}
+    assert picture.panels[1].pixels[1].tolist() == [shown["green"], shown["blue"], shown["ignored"]]
+
+
+def test_an_ignored_label_that_is_a_class_is_ignored_in_the_label_and_painted_in_predictions():
+    meta = replace(META, ignore_index=2)  # as CamVid with 12 classes
+    label = np.array([[0, 0, 1], [1, 2, 2]])
+    (picture,) = paint({"model": Painter(label)}, batch_of(np.zeros((3, 2, 3), np.uint8), label), meta)
+    assert picture.panels[1].pixels[1].tolist() == [list(GREEN), list(IGNORED.colour), list(IGNORED.colour)]
+    assert picture.panels[2].pixels[1].tolist() == [list(GREEN), list(BLUE), list(BLUE)]
+    assert [swatch.label for swatch in picture.legend] == ["red", "green", "blue", "ignored"]
+    (alone,) = paint({"model": Painter(label % 2)}, batch_of(np.zeros((3, 2, 3), np.uint8), label), meta)
+    assert [swatch.label for swatch in alone.legend] == ["red", "green", "ignored"]
 
 
 def test_each_kind_of_difference_has_its_colour_and_agreement_shows_the_image():

@@ -41,7 +41,10 @@ class PruningDescriptor(MethodDescriptor):
         if protocol == "seed" and self.seed_refusal:
             raise refusal(self.name, self.seed_refusal)
         found = super().under(protocol)
-        return replace(found, ratio_targets=self.seed_targets) if protocol == "seed" else found
+        if protocol != "seed":
+            return found
+        # Scores of noise: nothing is trained, and no sample is read.
+        return replace(found, ratio_targets=self.seed_targets, needs=found.needs - {"training", "samples"})
 
 
 def refusal(name: str, reason: str) -> UserError:

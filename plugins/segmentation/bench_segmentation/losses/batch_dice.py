@@ -11,6 +11,8 @@ from torch import nn
 from harness.errors import UnsupportedOperationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -19,7 +21,9 @@ class BatchDiceLoss(nn.Module):
     """`1 - mean_c (2 sum p_c g_c + s) / (sum p_c + sum g_c + s)` over the labelled pixels of the whole batch.
 
     p_c are the softmax's probabilities and g_c is 1 where the label is c. The mean is over all C classes: one that a
-    batch does not hold costs what is predicted of it. mmseg's own `DiceLoss` is another: it sums over each sample.
+    batch does not hold costs what is predicted of it. With class weights w the mean over classes is by them,
+    `sum_c w_c (1 - d_c) / sum_c w_c` with the quotients d_c, so that their scale does not matter. mmseg's own
+    `DiceLoss` is another: it sums over each sample.
 
     Source: Milletari et al., V-Net (2016), equation for D, with plain instead of squared sums in the denominator.
 
@@ -27,13 +31,21 @@ class BatchDiceLoss(nn.Module):
         smooth: The s that makes an absent class that is not predicted perfect.
         loss_weight: Factor of the result.
         loss_name: Key in mmseg's losses; it must begin with `loss_` to be summed.
+        class_weight: One weight a class; `None` for equal weights.
     """
 
-    def __init__(self, smooth: float = 1.0, loss_weight: float = 1.0, loss_name: str = "loss_dice") -> None:
+    def __init__(
+        self,
+        smooth: float = 1.0,
+        loss_weight: float = 1.0,
+        loss_name: str = "loss_dice",
+        class_weight: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.smooth = smooth
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.class_weight = class_weight
 
     def forward(
         self,
@@ -68,4 +80,7 @@ class BatchDiceLoss(nn.Module):
         axes = tuple(axis for axis in range(predicted.dim()) if axis != 1)
         both = (probabilities * truth).sum(axes)
         dice = (2.0 * both + self.smooth) / (predicted.sum(axes) + truth.sum(axes) + self.smooth)
-        return self.loss_weight * (1.0 - dice.mean())
+        if self.class_weight is None:
+            return self.loss_weight * (1.0 - dice.mean())
+        weights = dice.new_tensor(self.class_weight)
+        return self.loss_weight * (weights * (1.0 - dice)).sum() / weights.sum().clamp(min=1e-6)

@@ -9,12 +9,17 @@ from mmseg.registry import MODELS
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
 @MODELS.register_module()
 class SoftmaxFocalLoss(nn.Module):
     """`alpha (1 - p)^gamma CE`, averaged over the labelled pixels; p = exp(-CE) is the label's probability.
+
+    With class weights w the average is by them: `sum_i w[y_i] f_i / sum_i w[y_i]` over labelled pixels i with loss f_i,
+    as in `ClassWeightedCrossEntropy`, which it is at gamma 0. The weights are no part of p.
 
     mmseg's own `FocalLoss` is another: the sum of one sigmoid's loss a class.
 
@@ -25,6 +30,7 @@ class SoftmaxFocalLoss(nn.Module):
         alpha: Factor of every pixel.
         loss_weight: Factor of the result.
         loss_name: Key in mmseg's losses; it must begin with `loss_` to be summed.
+        class_weight: One weight a class; `None` for equal weights.
     """
 
     def __init__(
@@ -33,12 +39,14 @@ class SoftmaxFocalLoss(nn.Module):
         alpha: float = 1.0,
         loss_weight: float = 1.0,
         loss_name: str = "loss_focal",
+        class_weight: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.gamma = gamma
         self.alpha = alpha
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.class_weight = class_weight
 
     def forward(
         self,
@@ -62,12 +70,17 @@ class SoftmaxFocalLoss(nn.Module):
         # cross-entropy that rounding made negative would have no real power.
         wrong = -(-cross_entropy.clamp(min=0.0)).expm1()
         losses = self.alpha * _power(wrong, self.gamma) * cross_entropy
+        labelled = label != ignore_index
+        # A batch without a labelled pixel has loss 0, not 0/0.
+        total = labelled.sum().clamp(min=1)
+        if self.class_weight is not None:
+            of_labels = losses.new_tensor(self.class_weight)[label.masked_fill(~labelled, 0)]
+            losses, total = losses * of_labels, (of_labels * labelled).sum().clamp(min=1e-6)
         if weight is not None:
             losses = losses * weight
         if reduction_override == "none":
             return self.loss_weight * losses
-        # A batch without a labelled pixel has loss 0, not 0/0.
-        return self.loss_weight * losses.sum() / (label != ignore_index).sum().clamp(min=1)
+        return self.loss_weight * losses.sum() / total
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

@@ -41,9 +41,13 @@ def cross_entropy(meta: DatasetMeta, loss_weight: float = 1.0, loss_name: str = 
 
 
 def chosen_loss(meta: DatasetMeta, options: LossOptions) -> dict[str, Any] | list[dict[str, Any]]:
-    """Returns the config of the loss that a model's options ask for; mmseg's heads sum the losses of a list."""
+    """Returns the config of the loss that a model's options ask for, with the data set's class weights.
+
+    mmseg's heads sum the losses of a list.
+    """
     if options.loss == "cross_entropy":
         return cross_entropy(meta)
-    focal = {"type": "SoftmaxFocalLoss", "gamma": options.focal_gamma, "loss_weight": options.focal_weight}
-    dice = {"type": "BatchDiceLoss", "loss_weight": options.dice_weight}
+    weights = {"class_weight": list(meta.class_weights)} if meta.class_weights else {}
+    focal = {"type": "SoftmaxFocalLoss", "gamma": options.focal_gamma, "loss_weight": options.focal_weight, **weights}
+    dice = {"type": "BatchDiceLoss", "loss_weight": options.dice_weight, **weights}
     return [focal, dice] if options.loss == "focal_dice" else focal if options.loss == "focal" else dice

@@ -1,6 +1,8 @@
 """`benchmark_summary.json` and `report.json` under the names and keys of the VSS pruning benchmark.
 
-What is missing is `null`. Numbers that the original formats as text stand beside it with `_raw` behind their name.
+`protocol`, `seed`, `pipeline`, `prunable_channel_reduction`, `chance`, `layers` and what else tells figures apart are
+further keys. What is missing is `null`. Numbers that the original formats as text stand beside it with `_raw` behind
+their name.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench_segmentation.vss.experiments import Cell, Experiments, grouped_experiments
 from harness.registry.report import ReportFiles
 
 SUMMARY = "benchmark_summary.json"
@@ -33,68 +36,41 @@ _RESULTS = {
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
 _TINY = 1e-8
 
-Cell = Mapping[str, Any]
-
 
 class VSSReport(ReportFiles):
     """One `report.json` a complete cell of a method with a ratio, below a folder of its experiment, and the summary.
 
-    An experiment is called `<method>_<ratio with two digits>`, e.g. `fpgm_0_30`; where a results folder has several
-    cells of one such name (seeds, data sets, recoveries), the further ones have the cell's name behind it.
+    An experiment is called `<method>_<ratio with two digits>`, e.g. `fpgm_0_30`; where a summary has several cells of
+    one such name (models, data sets, recoveries), the further ones have the cell's name behind it. A summary is of one
+    protocol and one seed: what the last benchmark asked for lies at the top, other protocols and further seeds in
+    folders with a summary of their own; see `grouped_experiments`.
     """
 
     def files(self, cells: Sequence[Cell], benchmark: Mapping[str, Any]) -> Mapping[str, str]:
         """See `ReportFiles.files`."""
-        experiments = [cell for cell in cells if cell["ratio"] is not None]
-        names = experiment_names(experiments)
-        complete = [(name, cell) for name, cell in zip(names, experiments, strict=True) if cell["status"] == "complete"]
-        reports = {name: report(cell, benchmark) for name, cell in complete}
-        results = [
-            {
-                **reports[name],
-                "experiment_name": name,
-                "method": cell["method"],
-                "ratio": cell["ratio"],
-                "channel_reduction": cell["achieved"]["channels"],
-            }
-            for name, cell in complete
-        ]
-        summary = {
-            "benchmark_config": _config(experiments, benchmark),
-            "summary_stats": _statistics(experiments),
-            "results": results,
-            "failed_experiments": [
-                {"experiment_name": name, "status": cell["status"], "failure": cell["failure"]}
-                for name, cell in zip(names, experiments, strict=True)
-                if cell["status"] != "complete"
-            ],
-        }
-        return {SUMMARY: _text(summary), **{f"{name}/{REPORT}": _text(found) for name, found in reports.items()}}
-
-
-def experiment_names(cells: Sequence[Cell]) -> list[str]:
-    """Returns what the experiments of some cells are called, all differently."""
-    seen: Counter[str] = Counter()
-    names = []
-    for cell in cells:
-        name = f"{cell['method']}_{cell['ratio']:.2f}".replace(".", "_")
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name}__{cell['cell']}")
-    return names
+        texts: dict[str, str] = {}
+        for experiments in grouped_experiments(cells, benchmark):
+            found = _files(experiments, benchmark)
+            texts |= {str(experiments.folder / name): _text(content) for name, content in found.items()}
+        return texts
 
 
 def report(cell: Cell, benchmark: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the `report.json` of a complete cell: its last model against the baseline."""
     baseline, candidate = cell["baseline"], cell["steps"][-1]
+    labels = cell["labels"] or {}
     before, after = (_results(step, cell["protocol"]) for step in (baseline, candidate))
     slow, fast = (_speed(cell["latency"], which) for which in ("baseline_ms", "candidate_ms"))
-    classes = [name for name in candidate["metrics"] or {} if name.startswith("IoU.")]
+    classes = labels.get("classes") or sum(name.startswith("IoU.") for name in candidate["metrics"] or {})
     return {
         "dataset": cell["dataset"],
         "model_type": cell["model"],
+        "protocol": cell["protocol"],
+        "seed": cell["seed"],
+        "pipeline": cell["pipeline"],
         "input_size": candidate["size"]["input_shape"] if candidate["size"] else None,
-        "num_classes": len(classes) or None,
-        "ignore_index": None,
+        "num_classes": classes or None,
+        "ignore_index": labels.get("ignore_index"),
         "baseline_results": before,
         "candidate_results": after,
         "miou_retention": _retention(after["mIoU"], before["mIoU"]),
@@ -107,7 +83,7 @@ def report(cell: Cell, benchmark: Mapping[str, Any]) -> dict[str, Any]:
         "candidate_flops_params": _costs(candidate["size"]),
         "pruning_ratios": _ratios(cell),
         "oracle_analysis": _oracle(cell),
-        "reconstruction_mse": (cell.get("comparison") or {}).get("reconstruction_mse"),
+        "reconstruction_mse": (cell["comparison"] or {}).get("reconstruction_mse"),
         "evaluation_config": {
             "batch_size": (benchmark.get("evaluation") or {}).get("batch_size"),
             "oracle_samples": _oracle_samples(benchmark),
@@ -146,24 +122,28 @@ def _costs(size: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _ratios(cell: Cell) -> dict[str, Any]:
-    """Returns the reduction of the convolutions' channels; without a comparison, of the channels that could go."""
-    compared = cell.get("comparison")
-    if compared is None:
-        counts = dict.fromkeys(("channels_before", "channels_after", "layers_before", "layers_after"))
-        return {"channel_prune_ratio": cell["achieved"]["channels"], "layer_prune_ratio": None, **counts}
-    before, after = compared["convolutions_before"], compared["convolutions_after"]
+    """Returns what is gone of Conv2d layers and their output channels, and of the channels that can go at all."""
+    before, after = _convolutions(cell)
     return {
-        "channel_prune_ratio": _removed(before["channels"], after["channels"]),
-        "layer_prune_ratio": _removed(before["layers"], after["layers"]),
-        "channels_before": before["channels"],
-        "channels_after": after["channels"],
-        "layers_before": before["layers"],
-        "layers_after": after["layers"],
+        "channel_prune_ratio": _removed(before.get("channels"), after.get("channels")),
+        "layer_prune_ratio": _removed(before.get("layers"), after.get("layers")),
+        "channels_before": before.get("channels"),
+        "channels_after": after.get("channels"),
+        "layers_before": before.get("layers"),
+        "layers_after": after.get("layers"),
+        "prunable_channel_reduction": cell["achieved"]["channels"],
     }
 
 
-def _removed(before: int, after: int) -> float | None:
-    return 1 - after / before if before else None
+def _convolutions(cell: Cell) -> list[Mapping[str, int]]:
+    """Returns the counts of baseline and candidate; models of earlier versions were counted by comparisons alone."""
+    compared = cell["comparison"] or {}
+    models = ((cell["baseline"], "convolutions_before"), (cell["steps"][-1], "convolutions_after"))
+    return [(model["size"] or {}).get("convolutions") or compared.get(key) or {} for model, key in models]
+
+
+def _removed(before: int | None, after: int | None) -> float | None:
+    return 1 - after / before if before and after is not None else None
 
 
 def _oracle(cell: Cell) -> dict[str, Any]:
@@ -172,7 +152,7 @@ def _oracle(cell: Cell) -> dict[str, Any]:
     The original compares the oracle of the pruned model with L1 norms whatever the method; under `corrected` it is the
     oracle of the baseline, and the method's own ranking.
     """
-    compared = cell.get("comparison")
+    compared = cell["comparison"]
     if compared is None:
         return {}
     first = compared["layers"][0]
@@ -181,6 +161,7 @@ def _oracle(cell: Cell) -> dict[str, Any]:
         "analyzed_layer": first["layer"],
         "layer_channels": first["channels"],
         "redundancy_identification_accuracy": ranking["accuracy"] if ranking else None,
+        "chance": ranking["chance"] if ranking else None,
         "oracle_samples_used": compared["samples"],
         "oracle_of": compared["oracle_of"],
         "metric": compared["metric"],
@@ -201,7 +182,43 @@ def _quotient(one: float | None, other: float | None) -> float | None:
     return one / other if one is not None and other else None
 
 
-def _config(cells: Sequence[Cell], benchmark: Mapping[str, Any]) -> dict[str, Any]:
+def _files(experiments: Experiments, benchmark: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of the summary and of every report, by their path in the folder of the experiments."""
+    named = list(zip(experiments.names, experiments.cells, strict=True))
+    reports = {name: report(cell, benchmark) for name, cell in named if cell["status"] == "complete"}
+    summary = {
+        "benchmark_config": _config(experiments, benchmark),
+        "summary_stats": _statistics(experiments.cells),
+        "results": [_flat(name, cell, reports[name]) for name, cell in named if name in reports],
+        "failed_experiments": [
+            {
+                "experiment_name": name,
+                "pipeline": cell["pipeline"],
+                "status": cell["status"],
+                "failure": cell["failure"],
+            }
+            for name, cell in named
+            if name not in reports
+        ],
+    }
+    return {SUMMARY: summary, **{f"{name}/{REPORT}": found for name, found in reports.items()}}
+
+
+def _flat(name: str, cell: Cell, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an entry of the summary's `results`: the whole report, and what scripts draw curves from."""
+    ratios = found["pruning_ratios"]
+    return {
+        **found,
+        "experiment_name": name,
+        "method": cell["method"],
+        "ratio": cell["ratio"],
+        "channel_reduction": ratios["channel_prune_ratio"],
+        "prunable_channel_reduction": ratios["prunable_channel_reduction"],
+    }
+
+
+def _config(experiments: Experiments, benchmark: Mapping[str, Any]) -> dict[str, Any]:
+    cells = experiments.cells
     shapes = [
         cell["baseline"]["size"]["input_shape"] for cell in cells if cell["baseline"] and cell["baseline"]["size"]
     ]
@@ -209,6 +226,8 @@ def _config(cells: Sequence[Cell], benchmark: Mapping[str, Any]) -> dict[str, An
     return {
         "dataset": _one({cell["dataset"] for cell in cells}),
         "model": _one({cell["model"] for cell in cells}),
+        "protocol": experiments.protocol,
+        "seed": experiments.seed,
         "baseline": artifacts[0] if artifacts else None,
         "methods": sorted({cell["method"] for cell in cells}),
         "ratios": sorted({cell["ratio"] for cell in cells}),

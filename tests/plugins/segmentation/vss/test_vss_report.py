@@ -6,9 +6,9 @@ import pytest
 from cells import COMPARISON
 from records import make_record
 
-from bench_segmentation.vss.report import VSSReport, experiment_names, formatted
+from bench_segmentation.vss.report import VSSReport, formatted
 from harness.store.comparison import Comparison
-from harness.store.record import Size
+from harness.store.record import Labels, Size
 
 KEYS = {
     "dataset",
@@ -31,15 +31,28 @@ KEYS = {
     "reconstruction_mse",
     "evaluation_config",
 }
+OUR_KEYS = {"protocol", "seed", "pipeline"}
+COUNTS = ({"layers": 5, "channels": 100}, {"layers": 5, "channels": 80})
 
 
-def cell(pipeline, *, metrics=(0.6, 0.45), protocol="corrected", milliseconds=(8.0, 5.0), comparison=None, **changes):
+def cell(
+    pipeline,
+    *,
+    metrics=(0.6, 0.45),
+    protocol="corrected",
+    milliseconds=(8.0, 5.0),
+    comparison=None,
+    counts=COUNTS,
+    labels=None,
+    **changes,
+):
     record = make_record(pipeline, **changes)
     if not record.steps:
         return record.model_dump(mode="json")
+    shape = (1, 3, 64, 96)
     sizes = [
-        Size(params=39_600_000, macs=182_300_000_000, input_shape=(1, 3, 64, 96), bytes=1),
-        Size(params=28_100_000, macs=127_800_000_000, input_shape=(1, 3, 64, 96), bytes=1),
+        Size(params=39_600_000, macs=182_300_000_000, input_shape=shape, bytes=1, convolutions=counts[0]),
+        Size(params=28_100_000, macs=127_800_000_000, input_shape=shape, bytes=1, convolutions=counts[1]),
     ]
     models = [
         step.model_copy(update={"size": size, "metrics": figures(value)})
@@ -56,7 +69,7 @@ def cell(pipeline, *, metrics=(0.6, 0.45), protocol="corrected", milliseconds=(8
         }
     )
     update = {"baseline": models[0], "steps": [models[1]], "protocol": protocol, "latency": latency}
-    update["comparison"] = comparison
+    update |= {"comparison": comparison, "labels": labels}
     return record.model_copy(update=update).model_dump(mode="json")
 
 
@@ -82,7 +95,8 @@ def test_an_experiments_report_has_the_original_keys():
     files = written(cell("fpgm@0.3+none", ratio=0.3))
     assert set(files) == {"benchmark_summary.json", "fpgm_0_30/report.json"}
     found = files["fpgm_0_30/report.json"]
-    assert set(found) == KEYS
+    assert set(found) == KEYS | OUR_KEYS
+    assert (found["protocol"], found["seed"], found["pipeline"]) == ("corrected", 0, "fpgm@0.3+none")
     assert found["baseline_results"] == {
         "mIoU": 0.6,
         "Pixel_Accuracy": pytest.approx(0.8),
@@ -91,7 +105,14 @@ def test_an_experiments_report_has_the_original_keys():
     }
     assert found["miou_retention"] == pytest.approx(0.75)
     assert found["pixel_accuracy_retention"] == pytest.approx(0.65 / 0.8)
-    assert (found["input_size"], found["num_classes"]) == ([1, 3, 64, 96], 2)
+    assert (found["input_size"], found["num_classes"], found["ignore_index"]) == ([1, 3, 64, 96], 2, None)
+
+
+@pytest.mark.parametrize(("classes", "ignored"), [(12, 11), (4, None)])
+def test_classes_and_the_ignored_label_are_those_of_the_data_set(classes, ignored):
+    known = cell("fpgm@0.3", ratio=0.3, labels=Labels(classes=classes, ignore_index=ignored))
+    found = written(known)["fpgm_0_30/report.json"]
+    assert (found["num_classes"], found["ignore_index"]) == (classes, ignored)
 
 
 def test_speeds_costs_and_ratios():
@@ -105,15 +126,36 @@ def test_speeds_costs_and_ratios():
         "FLOPs_raw": 182_300_000_000,
         "Params_raw": 39_600_000,
     }
-    assert found["pruning_ratios"]["channel_prune_ratio"] == 0.5
-    assert set(found["pruning_ratios"]) == {
-        "channel_prune_ratio",
-        "layer_prune_ratio",
-        "channels_before",
-        "channels_after",
-        "layers_before",
-        "layers_after",
+    assert found["pruning_ratios"] == {
+        "channel_prune_ratio": pytest.approx(0.2),
+        "layer_prune_ratio": 0.0,
+        "channels_before": 100,
+        "channels_after": 80,
+        "layers_before": 5,
+        "layers_after": 5,
+        "prunable_channel_reduction": 0.5,
     }
+
+
+def test_ratios_mean_the_same_with_and_without_an_oracle():
+    compared = Comparison.model_validate(COMPARISON)
+    ratios = [
+        written(cell("fpgm@0.3", ratio=0.3, comparison=comparison))["fpgm_0_30/report.json"]["pruning_ratios"]
+        for comparison in (None, compared)
+    ]
+    assert ratios[0] == ratios[1]
+
+
+@pytest.mark.parametrize("counts", [(None, None), (None, COUNTS[1])])
+def test_models_of_earlier_versions_have_no_ratio_unless_a_comparison_has_counted_them(counts):
+    files = written(cell("fpgm@0.3", ratio=0.3, counts=counts))
+    (entry,) = files["benchmark_summary.json"]["results"]
+    assert (entry["pruning_ratios"]["channel_prune_ratio"], entry["channel_reduction"]) == (None, None)
+    assert entry["prunable_channel_reduction"] == 0.5
+    compared = Comparison.model_validate(COMPARISON)
+    found = written(cell("fpgm@0.3", ratio=0.3, counts=(None, None), comparison=compared))["fpgm_0_30/report.json"]
+    assert found["pruning_ratios"]["channel_prune_ratio"] == 0.5
+    assert found["pruning_ratios"]["channels_before"] == 40
 
 
 def test_the_seed_protocol_has_the_originals_means():
@@ -139,12 +181,16 @@ def test_the_summary_holds_every_report_flat_and_counts_failures():
     }
     flat = [(found["experiment_name"], found["method"], found["ratio"]) for found in summary["results"]]
     assert flat == [("fpgm_0_30", "fpgm", 0.3), ("l1_0_50", "l1", 0.5)]
-    assert all(set(found) >= KEYS | {"channel_reduction"} for found in summary["results"])
+    assert all(set(found) >= KEYS | OUR_KEYS | {"channel_reduction"} for found in summary["results"])
+    assert [found["channel_reduction"] for found in summary["results"]] == [pytest.approx(0.2)] * 2
     (failed,) = summary["failed_experiments"]
     assert (failed["experiment_name"], failed["failure"]["kind"]) == ("dmcp_0_50", "oom")
+    assert failed["pipeline"] == "dmcp@0.5+scratch"
     assert summary["benchmark_config"] == {
         "dataset": "digits",
         "model": "residual_fcn",
+        "protocol": "corrected",
+        "seed": 0,
         "baseline": "stages/baseline",
         "methods": ["dmcp", "fpgm", "l1"],
         "ratios": [0.3, 0.5],
@@ -161,6 +207,8 @@ def test_what_is_not_known_is_null():
     assert found["candidate_speed"]["fps"] is None
     assert found["speedup_latency"] is None
     assert found["pruning_ratios"]["channels_before"] is None
+    assert set(written()) == {"benchmark_summary.json"}
+    assert written()["benchmark_summary.json"]["benchmark_config"]["protocol"] is None
 
 
 @pytest.mark.parametrize(("protocol", "accuracy"), [("corrected", 0.5), ("seed", 0.25)])
@@ -172,17 +220,10 @@ def test_the_oracle_is_compared_with_the_method_and_in_the_seed_protocol_with_l1
     analysis = found["oracle_analysis"]
     assert analysis["redundancy_identification_accuracy"] == accuracy
     assert (analysis["analyzed_layer"], analysis["layer_channels"]) == ("first", 64)
+    assert analysis["chance"] == 0.1875
     assert analysis["oracle_samples_used"] == 16, "the split has no more"
     assert analysis["layers"][0]["method"]["correlation"] == 0.4
     assert found["reconstruction_mse"] == 0.25
-    assert found["pruning_ratios"] == {
-        "channel_prune_ratio": 0.5,
-        "layer_prune_ratio": 0.0,
-        "channels_before": 40,
-        "channels_after": 20,
-        "layers_before": 4,
-        "layers_after": 4,
-    }
     assert found["evaluation_config"]["oracle_samples"] == 32
     assert files["benchmark_summary.json"]["benchmark_config"]["oracle_samples"] == 32
 
@@ -196,9 +237,32 @@ def test_without_a_ranking_there_is_no_accuracy():
     assert (nothing["oracle_analysis"], nothing["reconstruction_mse"]) == ({}, None)
 
 
-def test_experiments_of_one_name_are_told_apart():
-    cells = [cell("l1@0.5+none", seed=seed) for seed in (0, 1)]
-    assert experiment_names(cells) == ["l1_0_50", "l1_0_50__residual_fcn__digits__l1@0.5+none__seed1"]
+def test_a_summary_is_of_one_protocol_and_one_seed():
+    cells = [
+        cell("fpgm@0.3+none", ratio=0.3, protocol=protocol, seed=seed)
+        for protocol in ("corrected", "seed")
+        for seed in (0, 1)
+    ]
+    files = written(*cells, benchmark={"protocol": "corrected", "seeds": [0, 1]})
+    summaries = {name: content for name, content in files.items() if name.endswith("benchmark_summary.json")}
+    found = {
+        name.removesuffix("benchmark_summary.json"): [
+            (entry["protocol"], entry["seed"]) for entry in content["results"]
+        ]
+        for name, content in summaries.items()
+    }
+    assert found == {
+        "": [("corrected", 0)],
+        "seed1/": [("corrected", 1)],
+        "seed/": [("seed", 0)],
+        "seed/seed1/": [("seed", 1)],
+    }
+    assert all(f"{folder}fpgm_0_30/report.json" in files for folder in found)
+    stated = [
+        (content["benchmark_config"]["protocol"], content["benchmark_config"]["seed"]) for content in summaries.values()
+    ]
+    assert stated == [entries[0] for entries in found.values()]
+    assert all(content["summary_stats"]["total_experiments"] == 1 for content in summaries.values())
 
 
 @pytest.mark.parametrize(

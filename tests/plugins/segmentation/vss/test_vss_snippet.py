@@ -43,6 +43,9 @@ def test_the_guides_plot_is_drawn_from_our_summary(tmp_path):
             record = make_record(f"{method}@{ratio}", ratio=ratio)
             pruned = record.steps[0].model_copy(update={"metrics": {"mIoU": 0.6 - ratio / 2 + better}})
             write_record(layout, record.model_copy(update={"steps": [pruned]}))
+            for change in ({"protocol": "seed"}, {"seed": 1}):
+                other = {"cell": f"{record.cell}__{change}", "steps": [pruned], **change}
+                write_record(layout, record.model_copy(update=other))
     found = write_files(discover().report_format("vss"), collect_runs(layout.root), tmp_path / "vss")
     assert tmp_path / "vss" / "benchmark_summary.json" in found
     surroundings = {**os.environ, "MPLBACKEND": "agg", "MPLCONFIGDIR": str(tmp_path / "mpl")}
@@ -56,6 +59,7 @@ def test_the_guides_plot_is_drawn_from_our_summary(tmp_path):
         method: sorted([entry["ratio"], entry["miou_retention"]] for entry in results if entry["method"] == method)
         for method in ("fpgm", "l1")
     }
+    assert [len(points) for points in drawn["lines"].values()] == [2, 2], "seeds and protocols are no further points"
     assert drawn == {"lines": expected, "columns": ["speedup_latency", "channel_reduction"]}
     assert [point[0] for point in drawn["lines"]["fpgm"]] == [0.2, 0.5]
     assert drawn["lines"]["fpgm"][0][1] > drawn["lines"]["l1"][0][1] > drawn["lines"]["l1"][1][1]
