@@ -41,6 +41,11 @@ class ADE20K(LabelledFolder[ADE20KOptions]):
         return tuple(name.strip() for name in ADE20KDataset.METAINFO["classes"])
 
     @property
+    def class_count(self) -> int:
+        """150, without mmseg."""
+        return COUNT
+
+    @property
     def palette(self) -> tuple[Colour, ...]:
         """The colours that mmseg paints them with; imports it."""
         from mmseg.datasets import ADE20KDataset

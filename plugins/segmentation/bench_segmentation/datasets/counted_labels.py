@@ -53,7 +53,7 @@ def counts_of(folder: LabelledFolder[FolderOptions]) -> Counts:
     """
     digest = _digest(folder)
     if digest not in _known:
-        found = _read(digest, len(folder.classes))
+        found = _read(digest, folder.class_count)
         if found is None:
             found = _count(folder)
             _write(digest, found)
@@ -66,14 +66,14 @@ def _count(folder: LabelledFolder[FolderOptions]) -> Counts:
     text = "%s: counting the labels of %d training images for class_weights"
     logging.getLogger("harness.stage").info(text, folder.options.dataset, len(pairs))
     table = folder.table
-    return label_counts((table.read(pair.labels) for pair in pairs), len(folder.classes), folder.ignored)
+    return label_counts((table.read(pair.labels) for pair in pairs), folder.class_count, folder.ignored)
 
 
 def _digest(folder: LabelledFolder[FolderOptions]) -> str:
     """Returns a hash of the label files, as the fingerprint sees them, and of what their values mean."""
     pairs = folder.pairs(_SPLIT)
     require_files(folder, _SPLIT, pairs)
-    meaning = [_VERSION, folder.options.dataset, len(folder.classes), folder.ignored, repr(folder.table)]
+    meaning = [_VERSION, folder.options.dataset, folder.class_count, folder.ignored, repr(folder.table)]
     digest = hashlib.sha256(json.dumps(meaning).encode())
     for pair in pairs:
         size, edges = size_and_edges(pair.labels)

@@ -62,6 +62,11 @@ class LabelledFolder(ABC, Generic[FolderOptionsT]):
         """Names of the classes."""
 
     @property
+    def class_count(self) -> int:
+        """Number of the classes; torch-free, while their names may not be."""
+        return len(self.classes)
+
+    @property
     @abstractmethod
     def palette(self) -> tuple[Colour, ...]:
         """One RGB colour a class."""
@@ -146,7 +151,7 @@ def open_folder(options: FolderOptions) -> LabelledFolder[FolderOptions]:
     """
     module, _, name = options.layout_class.partition(":")
     folder: LabelledFolder[FolderOptions] = getattr(import_module(module), name)(options)
-    weights, count = options.class_weights, len(folder.classes)
+    weights, count = options.class_weights, folder.class_count
     if isinstance(weights, tuple) and len(weights) != count:
         message = f"data set {options.dataset}: class_weights has {len(weights)} numbers for {count} classes"
         raise UserError(message, f"Give one for each of {', '.join(folder.classes)}.")
