@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -24,6 +24,28 @@ def make_output_folder(folder: Path, flag: str = "--out") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):  # a look at its permissions says nothing about /proc, or to root
             pass
+
+
+@contextmanager
+def output_folder(folder: Path, flag: str = "--out") -> Iterator[None]:
+    """Makes a folder for what the block writes; where that fails, what was made and is empty is removed again.
+
+    Args:
+        folder: It may be there already.
+        flag: What names another one.
+
+    Raises:
+        UserError: It cannot be made, or written to.
+    """
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
+    make_output_folder(folder, flag)
+    try:
+        yield
+    except BaseException:
+        for part in made:
+            with suppress(OSError):  # something has been written to it
+                part.rmdir()
+        raise
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def show(
     from harness.execution.pictures import picture_job
     from harness.registry import discover
     from harness.report.drops import draw_drops
-    from harness.store.output_folder import make_output_folder
+    from harness.store.output_folder import output_folder
     from harness.store.slug import slug
 
     if images is not None and samples is not None:
@@ -68,8 +68,9 @@ def show(
             device=device, root=data_root,
         )  # fmt: skip
         _warn_of_changed_data(job, registry)
-        make_output_folder(folder)
-        for name in _painted(job):
+        with output_folder(folder):
+            names = _painted(job)
+        for name in names:
             typer.echo(str(folder / name))
     if found.record is not None and draw_drops(found.record, folder / DROPS):
         typer.echo(str(folder / DROPS))

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import UserError
-from harness.store.output_folder import make_output_folder, writing_to
+from harness.store.output_folder import make_output_folder, output_folder, writing_to
 
 
 def test_it_is_made_and_left_empty(tmp_path):
@@ -32,3 +32,17 @@ def test_only_what_cannot_be_written_is_a_mistake(tmp_path):
         tmp_path.open("w")
     with pytest.raises(ZeroDivisionError), writing_to(tmp_path):
         1 / 0  # noqa: B018
+
+
+def test_what_was_made_for_nothing_is_gone_again(tmp_path):
+    folder = tmp_path / "new" / "deep"
+    with pytest.raises(ZeroDivisionError), output_folder(folder):
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), output_folder(folder):
+        (folder / "picture.png").touch()
+        1 / 0  # noqa: B018
+    assert (folder / "picture.png").exists()
+    with output_folder(tmp_path / "kept"):
+        pass
+    assert (tmp_path / "kept").is_dir()
