@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import nn
 
+from bench_segmentation.losses.averaging import label_weights, mean_over_labels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,10 +64,4 @@ class ClassWeightedCrossEntropy(nn.Module):
             losses = losses * weight
         if reduction_override == "none":
             return self.loss_weight * losses
-        labelled = label != ignore_index
-        if class_weight is None:
-            total = labelled.sum()
-        else:
-            total = class_weight[label.masked_fill(~labelled, 0)].mul(labelled).sum()
-        # A batch without a labelled pixel has loss 0, not 0/0.
-        return self.loss_weight * losses.sum() / total.clamp(min=1e-6)
+        return self.loss_weight * mean_over_labels(losses, label_weights(label, class_weight, ignore_index))

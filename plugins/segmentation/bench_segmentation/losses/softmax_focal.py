@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import nn
 
+from bench_segmentation.losses.averaging import label_weights, mean_over_labels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -70,17 +72,10 @@ class SoftmaxFocalLoss(nn.Module):
         # cross-entropy that rounding made negative would have no real power.
         wrong = -(-cross_entropy.clamp(min=0.0)).expm1()
         losses = self.alpha * _power(wrong, self.gamma) * cross_entropy
-        labelled = label != ignore_index
-        # A batch without a labelled pixel has loss 0, not 0/0.
-        total = labelled.sum().clamp(min=1)
-        if self.class_weight is not None:
-            of_labels = losses.new_tensor(self.class_weight)[label.masked_fill(~labelled, 0)]
-            losses, total = losses * of_labels, (of_labels * labelled).sum().clamp(min=1e-6)
-        if weight is not None:
-            losses = losses * weight
-        if reduction_override == "none":
-            return self.loss_weight * losses
-        return self.loss_weight * losses.sum() / total
+        class_weight = None if self.class_weight is None else losses.new_tensor(self.class_weight)
+        of_labels = label_weights(label, class_weight, ignore_index)
+        losses = losses * of_labels if weight is None else losses * of_labels * weight
+        return self.loss_weight * (losses if reduction_override == "none" else mean_over_labels(losses, of_labels))
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
